@@ -1,0 +1,1 @@
+"""What makes the package a course: weaving lessons, preflight, starting JupyterLab. Students need not read it."""
