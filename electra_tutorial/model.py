@@ -1,0 +1,251 @@
+"""ELECTRA in one file: attention, block, encoder, generator, discriminator, and the two together.
+
+With `positions="learned"` and `norm="post"`, the default, this is the paper's architecture to the last addition, so weights
+travel to `transformers` and back (see `hub`). `rotary` and `pre` are switches for experiments.
+
+    B batch, T tokens in a row, E embedding width, D width, H heads, V vocabulary, N chosen places of the whole batch
+"""
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from electra_tutorial.errors import UserError
+from electra_tutorial.objective import Objective
+from electra_tutorial.tokens import MASK_ID, SPECIAL_TOKENS
+
+
+def rotate(x):
+    """Rotary positions: turn each pair of features of a query or key by an angle that grows with its place.
+
+    x (B, H, T, D/H) -> the same shape. The product of two turned vectors depends on their distance alone
+    (Su et al. 2021, RoFormer). Base 1000 instead of 10000: our rows are short.
+    """
+    T, half = x.shape[-2], x.shape[-1] // 2
+    speed = 1000.0 ** (-torch.arange(half, device=x.device) / half)  # (half,) radians a step
+    angle = torch.arange(T, device=x.device)[:, None] * speed  # (T, half)
+    cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
+    left, right = x[..., :half], x[..., half:]
+    return torch.cat([left * cos - right * sin, left * sin + right * cos], dim=-1)
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention: each token gathers from all tokens what it finds relevant (Vaswani et al. 2017, 3.2)."""
+
+    def __init__(self, width, heads, positions="learned", dropout=0.0):
+        super().__init__()
+        self.heads, self.positions, self.dropout = heads, positions, dropout
+        self.query_key_value = nn.Linear(width, 3 * width)  # three projections in one product, which is faster
+        self.output = nn.Linear(width, width)
+
+    def forward(self, x, attention_mask=None, return_attention=False):
+        """x (B, T, D), attention_mask (B, T) bool, True = a real token -> (B, T, D), and (B, H, T, T) if asked."""
+        B, T, D = x.shape
+        query, key, value = (
+            self.query_key_value(x).view(B, T, 3, self.heads, D // self.heads).permute(2, 0, 3, 1, 4)
+        )  # each (B, H, T, D/H)
+        if self.positions == "rotary":
+            query, key = rotate(query), rotate(key)
+        visible = None if attention_mask is None else attention_mask[:, None, None, :]  # (B, 1, 1, T): no key is padding
+        dropout = self.dropout if self.training else 0.0
+        if return_attention:  # the same numbers, written out
+            scores = query @ key.transpose(-2, -1) / (D // self.heads) ** 0.5  # (B, H, T, T)
+            if visible is not None:
+                scores = scores.masked_fill(~visible, float("-inf"))
+            attention = scores.softmax(dim=-1)
+            mixed = F.dropout(attention, dropout) @ value
+        else:
+            attention = None
+            mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=visible, dropout_p=dropout)
+        mixed = mixed.transpose(1, 2).reshape(B, T, D)  # (B, H, T, D/H) -> (B, T, D)
+        return self.output(mixed), attention
+
+
+class Block(nn.Module):
+    """One layer: attention, then a small network on each token; each is added to what came in and normalised.
+
+    norm "post" (BERT, ELECTRA): normalise the sum. "pre" (GPT-2 and later): normalise what goes in.
+    """
+
+    def __init__(self, width, heads, feed_forward, positions="learned", norm="post", dropout=0.0):
+        super().__init__()
+        self.norm = norm
+        self.attention = Attention(width, heads, positions, dropout)
+        self.attention_norm = nn.LayerNorm(width, eps=1e-12)
+        self.up = nn.Linear(width, feed_forward)
+        self.down = nn.Linear(feed_forward, width)
+        self.feed_forward_norm = nn.LayerNorm(width, eps=1e-12)
+        self.dropout = nn.Dropout(dropout)
+
+    def feed_forward(self, x):
+        return self.down(F.gelu(self.up(x)))
+
+    def forward(self, x, attention_mask=None, return_attention=False):
+        """x (B, T, D) -> (B, T, D) and the attention (B, H, T, T), or None if it was not asked for."""
+        before = self.attention_norm(x) if self.norm == "pre" else x
+        mixed, attention = self.attention(before, attention_mask, return_attention)
+        x = x + self.dropout(mixed)
+        if self.norm == "post":
+            x = self.attention_norm(x)
+            return self.feed_forward_norm(x + self.dropout(self.feed_forward(x))), attention
+        return x + self.dropout(self.feed_forward(self.feed_forward_norm(x))), attention
+
+
+class Embeddings(nn.Module):
+    """What a token is plus where it stands, normalised: (B, T) ids -> (B, T, E)."""
+
+    def __init__(self, vocab_size, max_length, width, positions="learned", dropout=0.0):
+        super().__init__()
+        self.token = nn.Embedding(vocab_size, width)
+        self.position = nn.Embedding(max_length, width) if positions == "learned" else None
+        self.norm = nn.LayerNorm(width, eps=1e-12)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, ids):
+        x = self.token(ids)  # (B, T, E)
+        if self.position is not None:
+            x = x + self.position.weight[: ids.shape[1]]  # (T, E), the same for every row
+        return self.dropout(self.norm(x))
+
+
+class Encoder(nn.Module):
+    """Token ids in, one vector for each token in its context out: the body of both models (paper, section 3.1)."""
+
+    def __init__(self, vocab_size, max_length, embedding, width, layers, heads, feed_forward,
+                 positions="learned", norm="post", dropout=0.0):
+        super().__init__()
+        self.max_length = max_length
+        self.embeddings = Embeddings(vocab_size, max_length, embedding, positions, dropout)
+        self.project = nn.Linear(embedding, width) if embedding != width else nn.Identity()
+        self.blocks = nn.ModuleList(
+            Block(width, heads, feed_forward, positions, norm, dropout) for _ in range(layers)
+        )
+        self.final_norm = nn.LayerNorm(width, eps=1e-12) if norm == "pre" else nn.Identity()
+
+    def forward(self, ids, attention_mask=None, return_attention=False):
+        """ids (B, T) long, attention_mask (B, T), 1 or True = a real token -> (B, T, D) and a list of (B, H, T, T).
+
+        The list has one attention a layer if `return_attention`, else Nones. Raises `UserError` when a row is longer than
+        the model has positions for.
+        """
+        if ids.shape[1] > self.max_length:
+            raise UserError(f"A row of {ids.shape[1]} pieces is longer than the {self.max_length} this model reads: cut it.")
+        visible = None if attention_mask is None else attention_mask.bool()
+        x = self.project(self.embeddings(ids))  # (B, T, D)
+        attentions = []
+        for block in self.blocks:
+            x, attention = block(x, visible, return_attention)
+            attentions.append(attention)
+        return self.final_norm(x), attentions
+
+
+class Generator(nn.Module):
+    """A small masked language model: for each place, a score for every token of the vocabulary (paper, equation 1)."""
+
+    def __init__(self, preset):
+        super().__init__()
+        self.encoder = Encoder(
+            preset.vocab_size, preset.max_length, preset.embedding, preset.generator_width, preset.generator_layers,
+            preset.generator_heads, preset.generator_feed_forward, preset.positions, preset.norm, preset.dropout,
+        )
+        self.dense = nn.Linear(preset.generator_width, preset.embedding)
+        self.norm = nn.LayerNorm(preset.embedding, eps=1e-12)
+        self.bias = nn.Parameter(torch.zeros(preset.vocab_size))
+
+    def forward(self, ids, attention_mask=None, chosen=None, return_attention=False):
+        """ids (B, T) -> logits (B, T, V); with chosen (B, T) bool, at those N places only: (N, V).
+
+        The product with the vocabulary is the dearest step of all, so training asks for the chosen places alone. The output
+        table *is* the embedding table, looked up at each call, so the tie cannot come loose.
+        """
+        x, attentions = self.encoder(ids, attention_mask, return_attention)  # (B, T, D)
+        if chosen is not None:
+            x = x[chosen]  # (N, D)
+        x = self.norm(F.gelu(self.dense(x)))  # (..., E)
+        logits = F.linear(x, self.encoder.embeddings.token.weight, self.bias)  # (..., V)
+        return (logits, attentions) if return_attention else logits
+
+
+class Discriminator(nn.Module):
+    """For each token one number, the log-odds that it was replaced (paper, equation 2). This model is what one keeps."""
+
+    def __init__(self, preset):
+        super().__init__()
+        self.encoder = Encoder(
+            preset.vocab_size, preset.max_length, preset.embedding, preset.width, preset.layers,
+            preset.heads, preset.feed_forward, preset.positions, preset.norm, preset.dropout,
+        )
+        self.dense = nn.Linear(preset.width, preset.width)
+        self.output = nn.Linear(preset.width, 1)
+
+    def forward(self, ids, attention_mask=None, return_attention=False):
+        """ids (B, T) -> logits (B, T), positive = replaced; and the attentions if asked for."""
+        x, attentions = self.encoder(ids, attention_mask, return_attention)  # (B, T, D)
+        logits = self.output(F.gelu(self.dense(x))).squeeze(-1)  # (B, T)
+        return (logits, attentions) if return_attention else logits
+
+
+@dataclass
+class Step:
+    """What one pass of `Electra` made: the losses, and what they were computed from."""
+
+    loss: torch.Tensor  # ()
+    generator_loss: torch.Tensor  # () nats a chosen place
+    discriminator_loss: torch.Tensor  # () nats a real token
+    masked_ids: torch.Tensor  # (B, T)
+    chosen: torch.Tensor  # (B, T) bool
+    corrupted_ids: torch.Tensor  # (B, T)
+    labels: torch.Tensor  # (B, T) bool, True = replaced
+    discriminator_logits: torch.Tensor  # (B, T)
+
+
+class Electra(nn.Module):
+    """Generator, discriminator and the objective that trains them together (paper, section 2)."""
+
+    def __init__(self, preset, objective=None):
+        super().__init__()
+        self.preset = preset
+        self.objective = objective or Objective()
+        self.generator = Generator(preset)
+        self.discriminator = Discriminator(preset)
+        self.rng = torch.Generator()  # decides masks and samples; dropout has torch's own
+        self.apply(self.initialise)
+        if preset.sharing == "embeddings":  # one table for both, as in the paper: shared as modules, so it stays one
+            self.generator.encoder.embeddings.token = self.discriminator.encoder.embeddings.token
+            self.generator.encoder.embeddings.position = self.discriminator.encoder.embeddings.position
+
+    def initialise(self, module):
+        """Start a layer so that what goes through it keeps its size; biases at 0."""
+        if isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=self.preset.initial_std or module.in_features**-0.5)
+            nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.Embedding):
+            nn.init.normal_(module.weight, std=self.preset.initial_std or module.embedding_dim**-0.5)
+
+    def forward(self, ids, attention_mask=None):
+        """One step of ELECTRA on ids (B, T), attention_mask (B, T) with 1 or True for real tokens; returns a `Step`."""
+        real = torch.ones_like(ids, dtype=torch.bool) if attention_mask is None else attention_mask.bool()
+        special = (ids < len(SPECIAL_TOKENS)) | ~real  # [PAD], [UNK], [CLS], [SEP], [MASK] have the first ids
+        preset, objective = self.preset, self.objective
+
+        masked_ids, chosen = objective.mask(ids, special, preset.mask_rate, MASK_ID, preset.keep, self.rng)
+        generator_logits = self.generator(masked_ids, attention_mask, chosen).float()  # (N, V)
+        generator_loss = F.cross_entropy(generator_logits, ids[chosen], reduction="sum") / max(len(generator_logits), 1)
+
+        samples = objective.sample(forbid_special(generator_logits.detach()), preset.temperature, self.rng)  # (N,)
+        corrupted_ids = objective.corrupt(ids, chosen, samples)
+        labels = objective.label(ids, corrupted_ids)
+
+        logits = self.discriminator(corrupted_ids, attention_mask).float()  # (B, T)
+        each = F.binary_cross_entropy_with_logits(logits, labels.float(), reduction="none")
+        discriminator_loss = each[real].mean()  # every real token teaches; padding does not
+        loss = objective.loss(generator_loss, discriminator_loss, preset.discriminator_weight)
+        return Step(loss, generator_loss, discriminator_loss, masked_ids, chosen, corrupted_ids, labels, logits)
+
+
+def forbid_special(logits):
+    """Logits (..., V) in which [PAD], [UNK], [CLS], [SEP] and [MASK] cannot be drawn: their scores are -inf."""
+    logits = logits.clone()
+    logits[..., : len(SPECIAL_TOKENS)] = float("-inf")
+    return logits

@@ -1,0 +1,81 @@
+"""The sizes a mini ELECTRA comes in. A preset is every number a run depends on, the seed and the machine aside.
+
+`PRESETS["laptop"]` is one of four; `replace(PRESETS["laptop"], layers=6)` is one of your own. Budgets are counted in
+tokens, because a token costs the same everywhere while a minute does not; `train --minutes` measures the machine and
+turns minutes into tokens.
+"""
+from dataclasses import asdict, dataclass, fields, replace
+
+from electra_tutorial.errors import UserError
+
+POSITIONS = ("learned", "rotary", "none")
+NORMS = ("post", "pre")
+SHARING = ("embeddings", "none")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Sizes in units, lengths in word pieces, budgets in tokens. The defaults are the `laptop` size.
+
+    Raises `UserError` when numbers do not fit together (heads that do not divide the width, a rate outside 0 to 1).
+    """
+
+    name: str = "laptop"
+    # Text
+    vocab_size: int = 8192
+    max_length: int = 64  # pieces in a row, [CLS] and [SEP] included
+    packing: bool = False  # several sentences a row; off, because learned positions learn little from it
+    # Both models; paper section 3.1
+    embedding: int = 128
+    width: int = 128
+    layers: int = 4
+    heads: int = 4
+    feed_forward: int = 512
+    generator_width: int = 64
+    generator_layers: int = 2
+    generator_heads: int = 2
+    generator_feed_forward: int = 256
+    positions: str = "learned"
+    norm: str = "post"
+    sharing: str = "embeddings"
+    initial_std: float | None = None  # None: 1/sqrt(fan in); BERT's .02 is far too small for narrow models
+    dropout: float = 0.0  # a run that sees each sentence two or three times has nothing to overfit
+    # Objective; paper section 2
+    mask_rate: float = 0.15
+    keep: float = 0.0
+    temperature: float = 1.0
+    discriminator_weight: float = 50.0
+    # Training
+    tokens: int = 5_000_000
+    batch_tokens: int = 1024
+    learning_rate: float = 1e-3
+    warmup: float = 0.05  # share of all steps
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    # Text of two kinds: the share of each epoch's rows from short everyday sentences is what the corpus has
+    epochs_shuffle: bool = True
+
+    def __post_init__(self):
+        for which, width, heads in (
+            ("width", self.width, self.heads),
+            ("generator_width", self.generator_width, self.generator_heads),
+        ):
+            if width % heads:
+                raise UserError(f"{which}={width} does not divide into {heads} heads: choose a multiple of {heads}.")
+        for name, allowed in (("positions", POSITIONS), ("norm", NORMS), ("sharing", SHARING)):
+            if getattr(self, name) not in allowed:
+                raise UserError(f"{name}={getattr(self, name)!r} is not known: choose one of {', '.join(allowed)}.")
+        for name in ("mask_rate", "keep", "dropout", "warmup"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UserError(f"{name}={getattr(self, name)} is a share: give a number from 0 to 1.")
+
+    def with_changes(self, **changes):
+        """The same preset with some numbers changed; an unknown name is a `UserError`."""
+        known = {field.name for field in fields(self)}
+        if unknown := set(changes) - known:
+            raise UserError(f"A preset has no {sorted(unknown)[0]!r}: choose from {', '.join(sorted(known))}.")
+        return replace(self, **changes)
+
+    def to_dict(self):
+        """Plain data for `config.json`."""
+        return asdict(self)
