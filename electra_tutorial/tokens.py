@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
+from electra_tutorial.corpus import split_sentences
 from electra_tutorial.errors import UserError
 
 # Stated, so that `tokenizers` uses all cores and does not warn when a notebook later starts another process.
@@ -131,7 +132,7 @@ def load_tokenizer(path):
     if list(found.values()) != list(range(len(SPECIAL_TOKENS))):
         raise UserError(
             f"{file} is a tokenizer of another kind: its special tokens have the ids {found}, "
-            "where this course needs 0 to 4 in this order. Use the tokenizer.json that was saved with the model."
+            "where this course needs 0 to 4. Use the tokenizer.json that was saved with the model."
         )
     tokenizer.no_truncation()  # a file may carry settings that would silently cut or fill what we encode
     tokenizer.no_padding()
@@ -214,8 +215,6 @@ def cut_evenly(ids, room):
 
 def split_long(line, tokenizer, room):
     """The piece lists of a text longer than a row: a sentence each, one that is still too long cut evenly."""
-    from electra_tutorial.corpus import split_sentences
-
     sentences = [ids for ids in encode_lines(split_sentences(line), tokenizer) if ids]
     return [part for ids in sentences for part in cut_evenly(ids, room)]
 
@@ -245,7 +244,7 @@ def make_rows(lines, tokenizer, max_length, packing=False, cache=None):
     if room < 1:
         raise UserError(f"Rows of {max_length} tokens have no room beside [CLS] and [SEP]: use at least 3.")
     if tokenizer.get_vocab_size() > 65_536:
-        raise UserError(f"A vocabulary of {tokenizer.get_vocab_size()} pieces is too large: at most 65536 fit.")
+        raise UserError(f"A vocabulary of {tokenizer.get_vocab_size()} pieces is too large: at most 65536.")
     key = fingerprint(lines, tokenizer, max_length, packing) if cache else None
     if cache and holds(cache, key):
         return load_rows(cache)
