@@ -51,9 +51,9 @@ class Preset:
     learning_rate: float = 1e-3
     warmup: float = 0.05  # share of all steps
     weight_decay: float = 0.01
+    beta2: float = 0.98  # AdamW's second average: short runs cannot wait for .999
     clip: float = 1.0
-    # Text of two kinds: the share of each epoch's rows from short everyday sentences is what the corpus has
-    epochs_shuffle: bool = True
+    accumulate: int = 1  # parts a batch goes through in, to save memory
 
     def __post_init__(self):
         for which, width, heads in (
@@ -79,3 +79,23 @@ class Preset:
     def to_dict(self):
         """Plain data for `config.json`."""
         return asdict(self)
+
+
+PRESETS = {
+    "tiny": Preset(
+        name="tiny", vocab_size=2048, max_length=32, embedding=32, width=32, layers=2, heads=2, feed_forward=64,
+        generator_width=16, generator_layers=1, generator_heads=1, generator_feed_forward=32, tokens=200_000,
+        batch_tokens=512, learning_rate=3e-3,
+    ),
+    "laptop": Preset(),
+    "gpu": Preset(
+        name="gpu", vocab_size=8192, max_length=128, embedding=128, width=256, layers=8, heads=4, feed_forward=1024,
+        generator_width=64, generator_layers=4, generator_heads=1, generator_feed_forward=256, dropout=0.1,
+        tokens=300_000_000, batch_tokens=16384, learning_rate=1e-3,
+    ),
+    "paper": Preset(
+        name="paper", vocab_size=30522, max_length=128, embedding=128, width=256, layers=12, heads=4, feed_forward=1024,
+        generator_width=64, generator_layers=12, generator_heads=1, generator_feed_forward=256, initial_std=0.02,
+        dropout=0.1, keep=0.15, tokens=16_384_000_000, batch_tokens=16384, learning_rate=5e-4, warmup=0.01, beta2=0.999,
+    ),
+}

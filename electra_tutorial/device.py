@@ -1,0 +1,67 @@
+"""Where the arithmetic happens: one GPU, an Apple chip or the CPU, in which precision, and how much memory it took."""
+import contextlib
+import os
+import resource
+import sys
+
+import torch
+
+from electra_tutorial.errors import UserError
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def choose_device(name=None):
+    """`torch.device` for "cuda", "mps" or "cpu"; without a name the first of these that is there.
+
+    Raises `UserError` for a device this machine does not have.
+    """
+    there = ["cpu"]
+    if torch.backends.mps.is_available():
+        there.insert(0, "mps")
+    if torch.cuda.is_available():
+        there.insert(0, "cuda")
+    kind = str(name or there[0]).split(":")[0]
+    if kind not in there:
+        raise UserError(f"There is no device {name!r} on this machine: choose one of {', '.join(there)}.")
+    if kind == "cuda" and "LOCAL_RANK" in os.environ:  # torchrun: one process a GPU
+        return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+    return torch.device(name or there[0])
+
+
+def autocast(device, dtype):
+    """The context in which a forward pass runs: matrix products in `dtype`, or nothing at all for float32."""
+    if DTYPES[dtype] == torch.float32:
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, dtype=DTYPES[dtype])
+
+
+def synchronise(device):
+    """Wait until the device has done what it was given, so that a clock read next is right."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def to_device(tensor, device):
+    """Copy a CPU tensor to the device; to a GPU from pinned memory, so that the copy overlaps with work under way."""
+    if device.type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
+def describe(device):
+    """A name for people: the GPU's, or the CPU with its number of threads."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    threads = torch.get_num_threads()
+    return f"{device.type}, {threads} thread{'s' * (threads != 1)}"
+
+
+def peak_memory_mb(device):
+    """The most memory this process has held so far, in MB (10^6 bytes): the GPU's on a GPU, else the machine's."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e6
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6  # macOS counts bytes, Linux kB
