@@ -24,14 +24,15 @@ LOSS_TOKENS = 20_000  # pieces of held-out text for the losses: 3,000 masked pla
 
 @contextmanager
 def quietly(model):
-    """Evaluation mode, no gradients, no autocast; afterwards the model is in the mode it came in. Gives its device."""
-    before, device = model.training, next(model.parameters()).device
+    """Evaluation mode, no gradients, no autocast; afterwards each part is in the mode it came in. Gives the device."""
+    before, device = [(part, part.training) for part in model.modules()], next(model.parameters()).device
     model.eval()
     try:
         with torch.no_grad(), torch.autocast(device.type, enabled=False):
             yield device
     finally:
-        model.train(before)
+        for part, training in before:
+            part.training = training
 
 
 def batches_by_length(rows, batch_tokens=BATCH_TOKENS):
@@ -111,6 +112,12 @@ class PreparedExam:
         return cls(questions, [(g.ids, b.ids) for g, b in zip(good, bad, strict=True)])
 
 
+def that_fit(discriminator, items, rows_of):
+    """The items whose rows the model has positions for; the exam's sentences are short, so that is nearly always all."""
+    longest = discriminator.encoder.max_length
+    return [item for item in items if all(len(row) <= longest for row in rows_of(item))]
+
+
 def spread(items, limit):
     """At most `limit` of the items, evenly spread over the list; all of them if limit is None."""
     if limit is None or limit >= len(items):
@@ -150,24 +157,22 @@ def take_exam(discriminator, tokenizer, exam, limit=None):
         exam = PreparedExam.make(exam, tokenizer)
     result = {}
     for part, questions in exam.questions.items():
-        questions = spread(questions, limit)
+        questions = spread(that_fit(discriminator, questions, lambda question: question[:1]), limit)
         auc, found = find_replaced(discriminator, questions) if questions else (None, None)
         result |= {f"exam_{part}_auc": auc, f"exam_{part}_found": found}
-    pairs = spread(exam.pairs, limit)
+    pairs = spread(that_fit(discriminator, exam.pairs, lambda pair: pair), limit)
     result["exam_pairs"] = pair_accuracy(pair_scores(discriminator, pairs)) if pairs else None
     return result
 
 
 # --- the losses -----------------------------------------------------------------------------------------------------
 def heldout_rows(heldout, tokenizer, max_length, tokens=LOSS_TOKENS):
-    """Rows from held-out text, the same number of pieces from each source, evenly spread over it: a list of ids (T,)."""
+    """Rows from held-out text, as many pieces from each source, evenly spread over it: a list of arrays of ids (T,)."""
     chosen = []
     for source in sorted(heldout):
-        rows = make_rows(heldout[source], tokenizer, max_length)
-        share = tokens // len(heldout)
-        total = sum(len(row) for row in rows)
-        keep = min(1.0, share / max(total, 1))
-        chosen += [rows[i] for i in range(len(rows)) if int((i + 1) * keep) > int(i * keep)]
+        rows = make_rows(spread(heldout[source], tokens // 4), tokenizer, max_length)  # a sentence has more than 4 pieces
+        share = tokens / len(heldout) / rows.ids.size
+        chosen += spread(list(rows), None if share >= 1 else int(len(rows) * share))
     return chosen
 
 

@@ -9,6 +9,7 @@ stands still. It is written in words, not in word pieces, so any tokenizer can s
 """
 import json
 import math
+import os
 import random
 import re
 from bisect import bisect_left
@@ -27,6 +28,10 @@ QUESTIONS = 1500  # easy and medium, each
 PAIRS = 3000  # hard, at most
 SHORTEST, LONGEST = 5, 20  # words in a sentence
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")  # a run of letters and digits; "don't" is one word
+# Words of one line stand for each other in any sentence: "He is old", "She is old". To exchange them makes no error.
+ALIKE = [set(line.split()) for line in (
+    "i you he she it we they", "me you him her it us them", "a the this that my your his her its our their",
+    "is was", "are were", "and or but", "can could will would may might must should", "here there", "very so too")]
 
 
 def word_spans(text):
@@ -95,7 +100,7 @@ def make_exam(corpus, seed=0):
 
     Replacements come from its held-out everyday sentences (all held-out text where there are none of that name), of 5 to
     20 words; pairs likewise, or from the grammar for the grammar corpus. Small corpora get fewer questions.
-    Returns an `Exam`.
+    Returns an `Exam`: 1,500 easy and medium questions and, for the course, about 3,000 pairs.
     """
     heldout = sorted(set(corpus.heldout.get("tatoeba") or sum(corpus.heldout.values(), [])))
     training = [line for lines in corpus.train.values() for line in lines]
@@ -108,7 +113,7 @@ def make_exam(corpus, seed=0):
     if corpus.name == "grammar":
         from electra_tutorial.grammar import minimal_pairs
 
-        hard = minimal_pairs(PAIRS, seed)
+        hard = [pair for pair in minimal_pairs(PAIRS, seed) if normalised(pair[-1]) not in seen]
     else:
         hard = make_pairs(sentences, training, lambda text: normalised(text) in seen, seed)
     return Exam(corpus.name, *parts, [Pair(*pair) for pair in hard])
@@ -121,15 +126,22 @@ def load_exam(corpus="course"):
     A corpus of your own gets an exam of its own: the course's would ask about text that your model never read.
     """
     corpus = corpus if isinstance(corpus, Corpus) else load_corpus(corpus)
-    text = "\n".join(line for part in (corpus.train, corpus.heldout) for key in sorted(part) for line in part[key])
-    name = re.sub(r"\W+", "-", corpus.name).strip("-")[-40:]
-    path = cache_dir() / "exams" / f"{name}-v{VERSION}-{sha256(text.encode()).hexdigest()[:12]}.json"
+    path = cache_dir() / "exams" / f"v{VERSION}-{fingerprint(corpus)}.json"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(f".{random.SystemRandom().randrange(10**9)}.tmp")
+        unfinished = path.with_suffix(f".{os.getpid()}.tmp")
         unfinished.write_text(make_exam(corpus).to_json(), encoding="utf-8")
         unfinished.replace(path)  # all or nothing, also when two processes make it at once
     return Exam.from_json(path.read_text(encoding="utf-8"))
+
+
+def fingerprint(corpus):
+    """Twelve hexadecimal digits over the name of a corpus and all its sentences."""
+    digest = sha256(corpus.name.encode())
+    for part in (corpus.train, corpus.heldout):
+        for source in sorted(part):
+            digest.update("\n".join([source, *part[source], ""]).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()[:12]
 
 
 @dataclass
@@ -191,7 +203,7 @@ def replace_words(sentences, vocabulary, choose, seen, rng, questions=QUESTIONS)
         for position in rng.sample(range(len(spans)), len(spans)):
             original = sentence[slice(*spans[position])]
             other = choose(original.lower(), rng) if original.lower() in vocabulary.counts else None
-            if other is None or other == original.lower():
+            if other is None or other == original.lower() or any({other, original.lower()} <= alike for alike in ALIKE):
                 continue
             question = Replacement(sentence, position, original, other.capitalize() if original[0].isupper() else other)
             if normalised(question.after) not in seen:

@@ -1,0 +1,98 @@
+"""Probing with minimal pairs: does the model prefer "she knows" to "she know"?
+
+The discriminator prefers the sentence it takes for less tampered with: the sum of log P(original) over its pieces. The
+generator prefers the likelier one: the sum of log P(piece | all others), one piece masked at a time (its pseudo-log-
+likelihood, Salazar et al. 2020). Both compare a few pieces in two nearly equal sentences, so no length correction is made.
+"""
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from electra_tutorial.errors import UserError
+from electra_tutorial.evaluation import batches_by_length, pad, pair_accuracy, pair_scores, quietly
+from electra_tutorial.metrics import wilson_interval
+from electra_tutorial.tokens import MASK_ID
+
+
+def read_pairs(path):
+    """Minimal pairs from a UTF-8 text file, one `good<TAB>bad` a line: a list of (good, bad). Empty lines are passed over.
+
+    Raises `UserError`, naming the line, for a missing or empty file, another number of columns, text that is not UTF-8,
+    and two sentences that are the same.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"There is no file {path}: give a text file of pairs, one good<TAB>bad a line.")
+    pairs = []
+    for number, line in enumerate(path.read_bytes().removeprefix(b"\xef\xbb\xbf").splitlines(), start=1):
+        if line.strip():
+            pairs.append(read_pair(line, f"Line {number} of {path}"))
+    if not pairs:
+        raise UserError(f"{path} is empty: write one pair a line, the good sentence, a tab, the bad one.")
+    return pairs
+
+
+def read_pair(line, place):
+    """(good, bad) from one line of bytes; `place` says which line in a message."""
+    try:
+        columns = [column.strip() for column in line.decode("utf-8").split("\t")]
+    except UnicodeDecodeError as error:
+        raise UserError(f"{place} is not UTF-8 (byte {error.start + 1}): save the file as UTF-8 text.") from error
+    if len(columns) != 2 or not all(columns):
+        filled = sum(map(bool, columns))
+        raise UserError(f"{place} has {filled} column(s) with text, not 2: write the good sentence, a tab, the bad one.")
+    if columns[0] == columns[1]:
+        raise UserError(f"{place} has the same sentence twice ({columns[0]!r}): change a word in the second, the bad one.")
+    return tuple(columns)
+
+
+def score_pairs(pairs, electra, tokenizer, with_="discriminator"):
+    """Which sentence of each pair (good, bad) does the model prefer?
+
+    `with_`: "discriminator" or "generator". Returns a dict: accuracy (ties count one half), interval (its 95 % Wilson
+    interval, [low, high]), n, with, and pairs: for each its good and bad sentence with good_score and bad_score, in nats.
+    Raises `UserError` without a pair, for a sentence without a word, and for one longer than the model reads.
+    """
+    if with_ not in ("discriminator", "generator"):
+        raise UserError(f"{with_!r} cannot score pairs: choose discriminator or generator.")
+    if not pairs:
+        raise UserError("There is no pair to score: give at least one (good, bad).")
+    rows = [tuple(row_of(sentence, tokenizer, electra.preset.max_length) for sentence in pair) for pair in pairs]
+    if with_ == "discriminator":
+        scores = pair_scores(electra.discriminator, rows)  # (number of pairs, 2)
+    else:
+        scores = np.reshape(pseudo_log_likelihood(electra.generator, [row for pair in rows for row in pair]), (-1, 2))
+    accuracy = pair_accuracy(scores)
+    each = [
+        {"good": good, "bad": bad, "good_score": float(g), "bad_score": float(b)}
+        for (good, bad), (g, b) in zip(pairs, scores, strict=True)
+    ]
+    interval = list(wilson_interval(accuracy * len(pairs), len(pairs)))
+    return {"accuracy": accuracy, "interval": interval, "n": len(pairs), "with": with_, "pairs": each}
+
+
+def row_of(sentence, tokenizer, max_length):
+    """The ids of a sentence, [CLS] and [SEP] included."""
+    ids = tokenizer.encode(sentence).ids
+    if len(ids) == 2:
+        raise UserError(f"The sentence {sentence!r} has no word in it: give one to score.")
+    if len(ids) > max_length:
+        raise UserError(f"The sentence {sentence[:40]!r}... has {len(ids)} pieces; this model reads {max_length}: shorten it.")
+    return ids
+
+
+def pseudo_log_likelihood(generator, rows):
+    """The sum over a row's pieces of log P(piece | the rest), each masked in turn: an array (number of rows,), in nats."""
+    places = [(number, place) for number, row in enumerate(rows) for place in range(1, len(row) - 1)]
+    copies, totals = [rows[number] for number, _ in places], np.zeros(len(rows))
+    with quietly(generator) as device:
+        for batch in batches_by_length(copies):
+            ids, attention_mask = pad([copies[n] for n in batch])  # (B, T)
+            chosen = torch.zeros_like(ids, dtype=torch.bool)
+            chosen[torch.arange(len(batch)), torch.tensor([places[n][1] for n in batch])] = True  # one place a row
+            masked = ids.masked_fill(chosen, MASK_ID)
+            logits = generator(masked.to(device), attention_mask.to(device), chosen.to(device)).float().cpu()  # (B, V)
+            log_p = logits.log_softmax(dim=-1).gather(1, ids[chosen][:, None]).squeeze(1)  # (B,)
+            np.add.at(totals, [places[n][0] for n in batch], log_p.double().numpy())
+    return totals
