@@ -1,8 +1,10 @@
-"""Where the course's text comes from: archives fetched once with pip, known by their sha256, read by named member.
+"""Where the course's text comes from: archives fetched once with pip, known by their sha256.
 
-Nothing third-party is committed. `data/sources.toml` says what is wanted and under which licence; `fetch` brings it,
-from the network or from a folder that somebody handed round; afterwards everything works offline.
+Nothing third-party is committed. `data/sources.toml` says what is wanted and under which licence; `fetch`
+brings it, from the network or from a folder that somebody handed round; `read_member` reads one named file
+out of it. Afterwards everything works offline.
 """
+import contextlib
 import errno
 import gzip
 import hashlib
@@ -23,17 +25,19 @@ from pathlib import Path
 from electra_tutorial.errors import UserError
 
 REPOSITORY_DATA = Path(__file__).resolve().parent.parent / "data"
-NETWORK_TROUBLE = ("NewConnectionError", "ConnectionError", "Failed to establish", "Temporary failure", "Max retries",
-                   "getaddrinfo", "Name or service", "unreachable", "ProxyError", "Timeout", "timed out", "SSLError")
+# What pip's own words for "I cannot reach the index" contain.
+NETWORK_TROUBLE = ("NewConnectionError", "ConnectionError", "Failed to establish", "Temporary failure",
+                   "Max retries", "getaddrinfo", "Name or service", "unreachable", "ProxyError", "Timeout",
+                   "timed out", "SSLError")
 
 
 def data_dir():
-    """Return the folder that holds the data: `ELECTRA_TUTORIAL_DATA` if set, else the repository's `data/`."""
+    """Return the folder of the data: `ELECTRA_TUTORIAL_DATA` if set, else the repository's `data/`."""
     return Path(os.environ.get("ELECTRA_TUTORIAL_DATA") or REPOSITORY_DATA)
 
 
 def cache_dir():
-    """Return the folder for what is fetched or computed. Git ignores it; deleting it costs a fetch, nothing else."""
+    """Return the folder for what is fetched or computed. Git ignores it; deleting it costs one more fetch."""
     return data_dir() / "cache"
 
 
@@ -63,11 +67,15 @@ class Source:
     members: tuple[Member, ...]
 
 
+def tracked_file(name):
+    """Return the path of a file of the course: in `data_dir()` if it is there, else the repository's."""
+    path = data_dir() / name
+    return path if path.exists() else REPOSITORY_DATA / name
+
+
 def read_description():
-    """Return `sources.toml` as a dict: the one in `data_dir()` if there is one, else the repository's."""
-    path = data_dir() / "sources.toml"
-    if not path.exists():
-        path = REPOSITORY_DATA / "sources.toml"
+    """Return `sources.toml` as a dict. Raises UserError if there is none or it cannot be read."""
+    path = tracked_file("sources.toml")
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
@@ -107,21 +115,21 @@ def check_archive(source, path):
     """Raise UserError unless `path` holds exactly the bytes that `sources.toml` promises."""
     size = path.stat().st_size
     if size < source.bytes:
-        raise UserError(f"{path.name} is truncated: {size:,} of {source.bytes:,} bytes. What you had before is kept; "
-                        "fetch it again.")
+        raise UserError(f"{path.name} is truncated: {size:,} of {source.bytes:,} bytes came. What you had "
+                        "before is kept; fetch it again.")
     found = sha256_of(path)
     if found != source.sha256:
-        raise UserError(f"{path.name} is not the file this course was made with: its sha256 is {found}, expected "
-                        f"{source.sha256}. It is not used, and what you had before is kept; fetch it again, or ask "
-                        "where this copy came from.")
+        raise UserError(f"{path.name} is not the file this course was made with: its sha256 is {found}, not "
+                        f"{source.sha256}. It is not used and what you had before is kept; fetch it again, "
+                        "or ask where this copy came from.")
 
 
 def fetch(source, from_dir=None, progress=None):
     """Bring one archive into the cache unless it is there already, and return its path.
 
-    `from_dir`: a folder of archives that stands in for the network. `progress(what, done, total)` is called with bytes.
-    The archive is moved into place only when its sha256 is right. Raises UserError (no network, wrong hash, truncated,
-    full disk), leaving what was there before.
+    `from_dir`: a folder of archives that stands in for the network. `progress(what, done, total)` is told
+    the bytes. The archive is moved into place only when its sha256 is right. Raises UserError (no network,
+    wrong hash, truncated, full disk), leaving what was there before.
     """
     target = archive_path(source)
     if is_complete(source):
@@ -144,15 +152,15 @@ def check_space(source, folder):
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
     if free < 2 * source.bytes:
-        raise UserError(f"The disk is too full for {source.file}: it needs {2 * source.bytes / 1e6:.0f} MB while it is "
-                        f"fetched and {folder} has {free / 1e6:.0f} MB free. Make room, then run `electra-tutorial data`.")
+        raise UserError(f"The disk is too full for {source.file}: it needs {2 * source.bytes / 1e6:.0f} MB, "
+                        f"{folder} has {free / 1e6:.0f} MB free. Make room and run `electra-tutorial data`.")
 
 
 def disk_error(error, folder):
     """Return the UserError for an OSError that happened while files were written to `folder`."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return UserError(f"The disk filled up while writing to {folder}. What you had before is kept; make room, then "
-                         "run `electra-tutorial data` again.")
+        return UserError(f"The disk filled up while writing to {folder}. What you had before is kept; make "
+                         "room, then run `electra-tutorial data` again.")
     return UserError(f"Cannot write to {folder} ({error.strerror or error}): check its permissions, or set "
                      "ELECTRA_TUTORIAL_DATA to a folder of your own.")
 
@@ -160,8 +168,11 @@ def disk_error(error, folder):
 def copy_archive(source, from_dir, folder, tell):
     """Copy the archive from a folder of archives into `folder`; return the copy's path."""
     original = from_dir / source.file
+    if not from_dir.is_dir():
+        raise UserError(f"{from_dir} is not a folder: --from takes the folder that holds {source.file}.")
     if not original.is_file():
-        raise UserError(f"{from_dir} has no {source.file}: put that file there, or leave out --from to use the network.")
+        raise UserError(f"{from_dir} has no {source.file}: put that file there, or leave out --from to use "
+                        "the network.")
     copy = folder / source.file
     with open(original, "rb") as reader, open(copy, "wb") as writer:
         while block := reader.read(1 << 20):
@@ -171,18 +182,14 @@ def copy_archive(source, from_dir, folder, tell):
 
 
 def download_archive(source, _, folder, tell):
-    """Let pip download the archive into `folder`; return its path. Raises UserError with the reason if it cannot."""
-    wanted, temporary, log = folder / "wanted.txt", folder / "tmp", folder / "pip.log"
-    # With the hash in the requirement, pip refuses a wrong sdist before it runs any of it.
-    wanted.write_text(f"{source.package}=={source.version} --hash=sha256:{source.sha256}\n")
+    """Let pip download the archive into `folder`; return its path. Raises UserError with pip's reason."""
+    log = folder / "pip.log"
+    temporary = folder / "tmp"  # pip works here, where we see the bytes arrive and clean up after it
     temporary.mkdir()
-    only = "--only-binary" if source.kind == "wheel" else "--no-binary"
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", only, ":all:", "--retries", "2",
-               "--timeout", "15", "--no-input", "--disable-pip-version-check", "--ignore-requires-python",
-               "--progress-bar", "off", "--dest", str(folder), "--requirement", str(wanted)]
+    place = dict.fromkeys(("TMPDIR", "TMP", "TEMP"), str(temporary))
     with open(log, "wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL,
-                                   env={**os.environ, "TMPDIR": str(temporary)})
+        process = subprocess.Popen(pip_command(source, folder), stdout=output, stderr=output,
+                                   stdin=subprocess.DEVNULL, env=os.environ | place)
         try:
             follow(process, source, folder, tell)
         finally:
@@ -193,24 +200,45 @@ def download_archive(source, _, folder, tell):
     return folder / source.file
 
 
+def pip_command(source, folder):
+    """Return the command that downloads one archive into `folder`, and nothing it depends on."""
+    # With the hash in the requirement, pip refuses a wrong sdist before it runs any of it.
+    wanted = folder / "wanted.txt"
+    wanted.write_text(f"{source.package}=={source.version} --hash=sha256:{source.sha256}\n")
+    only = "--only-binary" if source.kind == "wheel" else "--no-binary"
+    return [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", only, ":all:",
+            "--retries", "2", "--timeout", "15", "--no-input", "--disable-pip-version-check",
+            "--ignore-requires-python", "--progress-bar", "off", "--dest", str(folder),
+            "--requirement", str(wanted)]
+
+
 def follow(process, source, folder, tell):
-    """Report how many bytes have arrived until pip ends: any version of pip, and nothing of its output is parsed."""
+    """Report how many bytes have arrived until pip ends. Sizes on disk tell it for any version of pip."""
     while process.poll() is None:
-        here = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.exists())
-        tell(source.file, min(here, source.bytes), source.bytes)
+        tell(source.file, min(size_of_folder(folder), source.bytes), source.bytes)
         time.sleep(0.2)
+
+
+def size_of_folder(folder):
+    """Return the bytes in a folder to which somebody else is writing (files come and go while we look)."""
+    total = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):
+            total += path.stat().st_size
+    return total
 
 
 def pip_error(source, log):
     """Return the UserError that says why pip could not bring the archive."""
     wanted = f"{source.package} {source.version}"
-    remedy = "What you had before is kept. A folder that has the file works too: `electra-tutorial data --from DIR`."
+    remedy = ("What you had before is kept; `electra-tutorial data --from DIR` takes "
+              f"{source.file} from a folder.")
     if "No module named pip" in log:
-        return UserError(f"This Python has no pip to fetch {wanted} with: run `{sys.executable} -m ensurepip`.")
+        return UserError(f"No pip to fetch {wanted} with: run `{sys.executable} -m ensurepip` first.")
     if "No space left" in log or "Errno 28" in log:
         return UserError(f"The disk filled up while fetching {wanted}: make room and try again. {remedy}")
     if "DO NOT MATCH THE HASHES" in log:
-        return UserError(f"What the package index offers as {wanted} has another sha256 than {source.sha256}. {remedy}")
+        return UserError(f"The package index's {wanted} has another sha256 than {source.sha256}. {remedy}")
     if any(word in log for word in NETWORK_TROUBLE):
         return UserError(f"No network: pip could not reach the package index for {wanted}. {remedy}")
     last = ([line for line in log.split("\n") if line.strip()] or ["no output"])[-1]
@@ -220,7 +248,8 @@ def pip_error(source, log):
 def read_member(archive, member):
     """Return the bytes of one file in a zip (wheel) or tar archive, unpacked if its name ends in .gz.
 
-    `a.tar.gz!/b.txt` reads b.txt inside an archive inside the archive. Raises UserError if it is missing or damaged.
+    `a.tar.gz!/b.txt` reads b.txt of an archive inside the archive. Raises UserError if it is missing or
+    damaged.
     """
     outer, _, inner = member.partition("!/")
     try:
@@ -229,13 +258,15 @@ def read_member(archive, member):
             return read_member(io.BytesIO(data), inner)
         return gzip.decompress(data) if outer.endswith(".gz") else data
     except KeyError:
-        raise UserError(f"{archive} has no member {outer}: it is another version than sources.toml names.") from None
+        raise UserError(f"{archive} has no {outer}: it is another release than sources.toml names.") from None
+    except FileNotFoundError:
+        raise UserError(f"{archive} is not there: run `electra-tutorial data` to fetch it.") from None
     except (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise UserError(f"{archive} is damaged ({error}): delete it and run `electra-tutorial data`.") from None
+        raise UserError(f"{archive} is damaged ({error}): delete it, run `electra-tutorial data`.") from None
 
 
 def read_one(archive, name):
-    """Return the bytes of one member as stored. `archive`: a path or an open file. KeyError if it is not there."""
+    """Return the bytes of one member as stored. `archive`: a path or an open file. KeyError if none."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as opened:
             return opened.read(name)
@@ -248,17 +279,27 @@ def read_one(archive, name):
 
 
 def status(verify=False):
-    """Return one dict per archive: name, file, bytes, path, state, licences.
+    """Return one dict per archive: name, package, file, bytes, path, state, verified, members.
 
-    state is "complete", "missing", or "damaged" (wrong size; with `verify`, a third of a second, also a wrong sha256).
+    state is "complete", "missing" or "damaged": a wrong size, or with `verify` (a third of a second) a wrong
+    sha256. A member is a dict with its name, path, licence and attribution.
     """
     rows = []
     for source in load_sources():
         path = archive_path(source)
         right_size = path.is_file() and path.stat().st_size == source.bytes
         complete = is_complete(source) if verify else right_size
-        state = "complete" if complete else "damaged" if path.exists() else "missing"
-        rows.append({"name": source.name, "package": f"{source.package} {source.version}", "file": source.file,
-                     "bytes": source.bytes, "path": str(path), "state": state, "verified": verify,
-                     "licences": sorted({member.licence for member in source.members})})
+        rows.append({"name": source.name, "package": f"{source.package} {source.version}",
+                     "file": source.file, "bytes": source.bytes, "path": str(path), "verified": verify,
+                     "state": "complete" if complete else "damaged" if path.exists() else "missing",
+                     "members": [vars(member) for member in source.members]})
     return rows
+
+
+def show_progress(what, done, total):
+    """Write to stderr how far a step is: a line that counts on a terminal, elsewhere one when it is done."""
+    size = f"{done / 1e6:.0f} of {total / 1e6:.0f} MB" if total > 1e5 else f"{done} of {total}"
+    if sys.stderr.isatty():
+        print(f"\r{what}: {size} ", end="\n" if done >= total else "", file=sys.stderr, flush=True)
+    elif done >= total:
+        print(f"{what}: done", file=sys.stderr, flush=True)
