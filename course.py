@@ -97,7 +97,7 @@ def check_python(version, words):
         raise Stop("This Python is a 32-bit one, and PyTorch needs 64 bits: install a 64-bit Python 3.12.")
     if sys.platform == "darwin" and platform.machine() == "x86_64":
         raise Stop("There is no PyTorch 2.13 for Macs with an Intel processor: take the course in a hosted "
-                   "notebook (or, if this is an Intel Python on an Apple chip, install a native Python 3.12).")
+                   "notebook (on an Apple chip this Python is an Intel one: install a native Python 3.12).")
 
 
 def find_python():
@@ -270,7 +270,8 @@ def check_venv_module():
         import venv  # noqa: F401
     except ImportError as error:
         raise Stop("This Python cannot make virtual environments ({}): on Debian and Ubuntu run "  # noqa: B904
-                   "`sudo apt install python3-venv`, elsewhere install Python 3.12 in full, ".format(error) + AGAIN)
+                   "`sudo apt install python3-venv`, elsewhere install Python 3.12 in full, "
+                   .format(error) + AGAIN)
 
 
 def venv_is_of_use(stamp, torch_index):
@@ -307,8 +308,8 @@ def pinned(name):
 def check_space(gigabytes):
     free = shutil.disk_usage(HERE).free / 1e9
     if free < gigabytes:
-        raise Stop("Set-up needs {} GB of free disk for .venv and the data, and there are {:.1f} GB: make room, "
-                   .format(gigabytes, free) + AGAIN)
+        raise Stop("Set-up needs {} GB of free disk for .venv and the data, and there are {:.1f} GB: make "
+                   "room, ".format(gigabytes, free) + AGAIN)
 
 
 def has_nvidia_gpu():
@@ -404,11 +405,11 @@ NO_SPACE = ("No space left on device", "Errno 28", "Disk quota exceeded", "not e
 def explain(log, what):
     """The Stop that says in one sentence why pip failed; for an unknown reason, its last lines go first."""
     if any(words in log for words in NO_SPACE):
-        return Stop("The disk filled up while installing {}: make room (also where temporary files go; TMPDIR "
-                    "names another place), ".format(what) + AGAIN)
+        return Stop("The disk filled up while installing {}: make room (also where temporary files go; "
+                    "TMPDIR names another place), ".format(what) + AGAIN)
     if any(words in log for words in NETWORK):
-        return Stop("The network did not answer while fetching {} (the whole log is logs/set-up.log); what is "
-                    "installed is kept: connect, ".format(what) + AGAIN)
+        return Stop("The network did not answer while fetching {} (the whole log is logs/set-up.log); what "
+                    "is installed is kept: connect, ".format(what) + AGAIN)
     show_log()
     return Stop("pip could not install {}: mend what its last lines above name (the whole log is "
                 "logs/set-up.log), ".format(what) + AGAIN)
@@ -418,8 +419,8 @@ def explain_os_error(error):
     """The Stop for a file that could not be read, written or started."""
     if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", None)):
         return Stop("The disk is full: make room (set-up needs {} GB), ".format(SPACE) + AGAIN)
-    return Stop("Set-up could not use {} ({}): make that possible, or clone the course into a folder of your own, "
-                .format(error.filename or HERE, error.strerror or error) + AGAIN)
+    return Stop("Set-up could not use {} ({}): make that possible, or clone the course into a folder of your "
+                "own, ".format(error.filename or HERE, error.strerror or error) + AGAIN)
 
 
 # Data ---------------------------------------------------------------------------------------------
