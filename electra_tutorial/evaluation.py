@@ -1,8 +1,11 @@
-"""What a model can do, measured the same way each time: the frozen exam, and the losses at fixed masks and samples.
+"""What a model can do, measured the same way each time: the frozen exam, and the losses at fixed masks.
 
-The exam tells whether the discriminator learns. Its training losses do not, because the opponent improves too: they are
-reported with the score of a trivial model beside them. Evaluation is in float32, without dropout, leaves [CLS], [SEP] and
-padding out, and takes no number from the random streams that training uses: a run goes on as if nobody had looked.
+The exam tells whether the discriminator learns. Its training losses do not, because the opponent improves
+too: they stand beside the score of a trivial model. Evaluation is in float32 and without dropout, leaves
+[CLS], [SEP] and padding out, and takes no number from the random streams of training: a run goes on as if
+nobody had looked.
+
+    B batch, T tokens in a row, V vocabulary, N masked places of a batch
 """
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,12 +22,14 @@ from electra_tutorial.tokens import MASK_ID, PAD_ID, SPECIAL_TOKENS, make_rows
 
 BATCH_TOKENS = 4096  # padding included: large enough for a GPU, small enough for any laptop
 MASK_RATE = 0.15  # of the evaluation, whatever the training's
-LOSS_TOKENS = 20_000  # pieces of held-out text for the losses: 3,000 masked places, so the loss is good to about .05 nats
+LOSS_TOKENS = 20_000  # pieces of held-out text, so 2,700 masked places: the MLM loss is good to some .05 nats
 
 
 @contextmanager
 def quietly(model):
-    """Evaluation mode, no gradients, no autocast; afterwards each part is in the mode it came in. Gives the device."""
+    """Evaluation mode, no gradients, no autocast; afterwards each part is in the mode it came in. Gives the
+    device.
+    """
     before, device = [(part, part.training) for part in model.modules()], next(model.parameters()).device
     model.eval()
     try:
@@ -47,15 +52,22 @@ def batches_by_length(rows, batch_tokens=BATCH_TOKENS):
 
 
 def pad(rows):
-    """Rows of ids -> ids (B, T) long, filled up with [PAD], and attention_mask (B, T) bool, True = a real token."""
+    """Rows of ids (T,) -> ids (B, T) long, filled up with [PAD], and attention_mask (B, T), True = a real
+    token.
+    """
     ids = torch.full((len(rows), max(len(row) for row in rows)), PAD_ID)  # (B, T)
     for row, line in zip(rows, ids, strict=True):
         line[: len(row)] = torch.as_tensor(np.asarray(row, dtype=np.int64))
-    return ids, ids != PAD_ID
+    lengths = torch.tensor([len(row) for row in rows])
+    return ids, torch.arange(ids.shape[1]) < lengths[:, None]
 
 
 def piece_logits(discriminator, rows):
-    """The log-odds that each piece was replaced: for rows of ids (T,) a list of float32 arrays (T,), [CLS] and [SEP] included."""
+    """The log-odds that each piece was replaced: for rows of ids (T,) a list of float32 arrays (T,).
+
+    The numbers of [CLS] and [SEP] are included, those of padding are not. Any length, any order; batched
+    inside.
+    """
     logits = [None] * len(rows)
     with quietly(discriminator) as device:
         for numbers in batches_by_length(rows):
@@ -66,7 +78,7 @@ def piece_logits(discriminator, rows):
     return logits
 
 
-# --- the exam -------------------------------------------------------------------------------------------------------
+# --- the exam ---------------------------------------------------------------------------------------------
 def words_of_pieces(encoding, text):
     """The number of the word that each piece belongs to, (T,); -1 for [CLS], [SEP] and punctuation."""
     word_at = np.full(len(text) + 1, -1)
@@ -77,23 +89,27 @@ def words_of_pieces(encoding, text):
 
 
 def word_suspicion(logits, words):
-    """A word is as suspect as the most suspect of its pieces: logits (T,), words (T,) -> (number of words,)."""
+    """A word is as suspect as the most suspect of its pieces: logits (T,), words (T,) -> (number of
+    words,).
+    """
     suspicion = np.full(words.max() + 1, -np.inf)
     np.maximum.at(suspicion, words[words >= 0], logits[words >= 0])
     return suspicion
 
 
 def log_original(logits):
-    """The sum of log P(original) over the pieces of one sentence, [CLS] and [SEP] left out: logits (T,) -> a float."""
-    return float(-np.logaddexp(0, logits[1:-1].astype(np.float64)).sum())  # log(1 - sigmoid(x)) = -log(1 + e^x)
+    """The sum of log P(original) over one sentence's pieces, [CLS] and [SEP] left out: logits (T,) -> a
+    float.
+    """
+    return float(-np.logaddexp(0, np.float64(logits[1:-1])).sum())  # log(1 - sigmoid(x)) = -log(1 + e^x)
 
 
 @dataclass
 class PreparedExam:
     """An exam in a tokenizer's pieces, encoded once, since a training run sits it many times.
 
-    `questions[part]`: for easy and medium a list of (row of ids, word of each piece, position of the replaced word).
-    `pairs`: a list of (row of the good sentence, row of the bad one).
+    `questions`: part ("easy", "medium") -> list of (row of ids, word of each piece, number of the replaced
+    word). `pairs`: list of (row of the good sentence, row of the bad one).
     """
 
     questions: dict
@@ -101,21 +117,20 @@ class PreparedExam:
 
     @classmethod
     def make(cls, exam, tokenizer):
-        questions = {}
-        for part in ("easy", "medium"):
-            texts = [question.after for question in getattr(exam, part)]
-            encodings = tokenizer.encode_batch(texts)
-            words = [words_of_pieces(encoding, text) for encoding, text in zip(encodings, texts, strict=True)]
-            positions = [question.position for question in getattr(exam, part)]
-            questions[part] = list(zip([e.ids for e in encodings], words, positions, strict=True))
-        good, bad = (tokenizer.encode_batch([getattr(pair, side) for pair in exam.hard]) for side in ("good", "bad"))
-        return cls(questions, [(g.ids, b.ids) for g, b in zip(good, bad, strict=True)])
+        """Encode an `Exam`."""
+        questions = {part: encode_questions(getattr(exam, part), tokenizer) for part in ("easy", "medium")}
+        good = [encoding.ids for encoding in tokenizer.encode_batch([pair.good for pair in exam.hard])]
+        bad = [encoding.ids for encoding in tokenizer.encode_batch([pair.bad for pair in exam.hard])]
+        return cls(questions, list(zip(good, bad, strict=True)))
 
 
-def that_fit(discriminator, items, rows_of):
-    """The items whose rows the model has positions for; the exam's sentences are short, so that is nearly always all."""
-    longest = discriminator.encoder.max_length
-    return [item for item in items if all(len(row) <= longest for row in rows_of(item))]
+def encode_questions(questions, tokenizer):
+    """(row of ids, word of each piece, number of the replaced word) of each `Replacement`."""
+    texts = [question.after for question in questions]
+    return [
+        (encoding.ids, words_of_pieces(encoding, text), question.position)
+        for question, text, encoding in zip(questions, texts, tokenizer.encode_batch(texts), strict=True)
+    ]
 
 
 def spread(items, limit):
@@ -125,12 +140,26 @@ def spread(items, limit):
     return [items[i * len(items) // limit] for i in range(limit)]
 
 
+def that_fit(discriminator, items, rows_of):
+    """The items whose rows the model has positions for. The exam's sentences are short: nearly always all."""
+    longest = discriminator.encoder.max_length
+    return [item for item in items if all(len(row) <= longest for row in rows_of(item))]
+
+
 def find_replaced(discriminator, questions):
-    """One part of the exam: (word-level AUC over all words, share of sentences whose most suspect word is the replaced one)."""
+    """One part of the exam: (word-level AUC over all words of all sentences, share of sentences found).
+
+    Found means that the replaced word is the most suspect of its sentence; if k words tie for that, it
+    counts 1/k.
+    """
     logits = piece_logits(discriminator, [row for row, _, _ in questions])
-    suspicions = [word_suspicion(x, words) for x, (_, words, _) in zip(logits, questions, strict=True)]
-    labels = [np.arange(len(s)) == position for s, (_, _, position) in zip(suspicions, questions, strict=True)]
-    found = [(s == s.max()) @ label / (s == s.max()).sum() for s, label in zip(suspicions, labels, strict=True)]
+    suspicions, labels, found = [], [], []
+    for x, (_, words, position) in zip(logits, questions, strict=True):
+        suspicion = word_suspicion(x, words)
+        most = suspicion == suspicion.max()
+        suspicions.append(suspicion)
+        labels.append(np.arange(len(suspicion)) == position)
+        found.append(most[position] / most.sum())
     return roc_auc(np.concatenate(suspicions), np.concatenate(labels)), float(np.mean(found))
 
 
@@ -141,17 +170,20 @@ def pair_scores(discriminator, pairs):
 
 
 def pair_accuracy(scores):
-    """The share of pairs (good, bad) whose good sentence scores higher; a tie counts one half. scores (N, 2)."""
+    """The share of pairs whose good sentence scores higher; a tie counts one half. scores (number of pairs,
+    2).
+    """
     good, bad = scores[:, 0], scores[:, 1]
     return float(((good > bad) + 0.5 * (good == bad)).mean())
 
 
 def take_exam(discriminator, tokenizer, exam, limit=None):
-    """Let a discriminator sit the exam; `limit` asks only that many questions of each part, evenly spread.
+    """Let a discriminator sit the exam; `limit` asks only so many questions of each part, evenly spread.
 
-    `exam`: an `Exam`, or a `PreparedExam` (then the tokenizer is not needed). Returns a dict of five shares: exam_easy_auc,
-    exam_easy_found, exam_medium_auc, exam_medium_found, exam_pairs; None where the exam has no such question.
-    The word-level AUC of a constant predictor is .5, its share found one in the number of words; pairs .5.
+    `exam`: an `Exam`, or a `PreparedExam` (then the tokenizer may be None). Returns a dict of five shares:
+    exam_easy_auc, exam_easy_found, exam_medium_auc, exam_medium_found, exam_pairs; None where there is no
+    question. A constant predictor gets an AUC of .5, finds one word in as many as there are, and half the
+    pairs.
     """
     if not isinstance(exam, PreparedExam):
         exam = PreparedExam.make(exam, tokenizer)
@@ -165,12 +197,15 @@ def take_exam(discriminator, tokenizer, exam, limit=None):
     return result
 
 
-# --- the losses -----------------------------------------------------------------------------------------------------
+# --- the losses -------------------------------------------------------------------------------------------
 def heldout_rows(heldout, tokenizer, max_length, tokens=LOSS_TOKENS):
-    """Rows from held-out text, as many pieces from each source, evenly spread over it: a list of arrays of ids (T,)."""
+    """Rows of held-out text, as many pieces from each source, evenly spread over it: a list of arrays of
+    ids (T,).
+    """
     chosen = []
     for source in sorted(heldout):
-        rows = make_rows(spread(heldout[source], tokens // 4), tokenizer, max_length)  # a sentence has more than 4 pieces
+        lines = spread(heldout[source], tokens // 4)  # enough: a sentence has 4 pieces or more
+        rows = make_rows(lines, tokenizer, max_length)
         share = tokens / len(heldout) / rows.ids.size
         chosen += spread(list(rows), None if share >= 1 else int(len(rows) * share))
     return chosen
@@ -178,71 +213,85 @@ def heldout_rows(heldout, tokenizer, max_length, tokens=LOSS_TOKENS):
 
 def unigram_counts(rows, vocab_size):
     """How often each piece stands in the training rows: an array (V,), special tokens counted as 0."""
-    counts = np.bincount(np.asarray(rows.ids), minlength=vocab_size)
+    counts = np.bincount(rows.ids, minlength=vocab_size)
     counts[: len(SPECIAL_TOKENS)] = 0
     return counts
 
 
 def mask_rows(rows, seed=0):
-    """The fixed masks: for each batch of rows (ids, attention_mask, chosen, special), all (B, T), on the CPU."""
-    rng, masked = torch.Generator().manual_seed(seed), []
+    """The fixed masks: a list of batches (ids, attention_mask, chosen, special), each (B, T), on the CPU."""
+    rng, batches = torch.Generator().manual_seed(seed), []
     for numbers in batches_by_length(rows):
         ids, attention_mask = pad([rows[n] for n in numbers])
-        special = ids < len(SPECIAL_TOKENS)
+        special = (ids < len(SPECIAL_TOKENS)) | ~attention_mask
         _, chosen = mask_tokens(ids, special, MASK_RATE, MASK_ID, rng=rng)
-        masked.append((ids, attention_mask, chosen, special))
-    return masked
+        batches.append((ids, attention_mask, chosen, special))
+    return batches
 
 
-def fixed_losses(electra, masked, counts, seed=0):
-    """Both models' losses on the same masks and, as far as the generator allows, the same samples each time.
+def play(electra, batches, seed=0):
+    """Let the generator fill the fixed masks and the discriminator judge the result.
 
-    masked: what `mask_rows` made; counts (V,): how often each piece stands in the training rows. Every chosen place is
-    [MASK], the samples are drawn at temperature 1 by a random stream of their own. Returns a dict: rtd_auc,
-    rtd_average_precision, rtd_recall (at P > .5), rtd_loss and its floor, replaced_share (of all ordinary tokens),
-    mlm_loss and mlm_loss_unigram (nats a masked place).
+    Returns four arrays: at the masked places the generator's loss in nats and the true piece, (N,) each; at
+    the ordinary tokens the discriminator's logit and the label, True = replaced. The samples come from a
+    random stream of their own, on the CPU: the same numbers for every model and device.
     """
-    rng = torch.Generator().manual_seed(seed)
-    mlm, targets, scores, labels = [], [], [], []
+    rng, parts = torch.Generator().manual_seed(seed), []
     with quietly(electra) as device:
-        for ids, attention_mask, chosen, special in masked:
-            masked_ids = ids.masked_fill(chosen, MASK_ID)
-            logits = electra.generator(masked_ids.to(device), attention_mask.to(device), chosen.to(device)).float().cpu()
-            mlm.append(F.cross_entropy(logits, ids[chosen], reduction="none"))  # (N,)
-            targets.append(ids[chosen])
-            corrupted = corrupt(ids, chosen, sample_tokens(forbid_special(logits), 1.0, rng))
-            judged = electra.discriminator(corrupted.to(device), attention_mask.to(device)).float().cpu()  # (B, T)
-            scores.append(judged[~special])
-            labels.append(replaced_labels(ids, corrupted)[~special])
-    scores, labels = torch.cat(scores), torch.cat(labels)
-    share = labels.float().mean().item()
+        for ids, attention_mask, chosen, special in batches:
+            visible, places = attention_mask.to(device), chosen.to(device)
+            masked_ids = ids.masked_fill(chosen, MASK_ID).to(device)
+            logits = electra.generator(masked_ids, visible, places).float().cpu()  # (N, V)
+            loss = F.cross_entropy(logits, ids[chosen], reduction="none")  # (N,)
+            corrupted = corrupt(ids, chosen, sample_tokens(forbid_special(logits), 1.0, rng))  # (B, T)
+            scores = electra.discriminator(corrupted.to(device), visible).float().cpu()  # (B, T)
+            labels = replaced_labels(ids, corrupted)
+            parts.append((loss, ids[chosen], scores[~special], labels[~special]))
+    return [torch.cat(column).numpy() for column in zip(*parts, strict=True)]
+
+
+def fixed_losses(electra, batches, counts, seed=0):
+    """Both models' losses at the same masks each time, with the scores of trivial models beside them.
+
+    batches: from `mask_rows`; counts (V,): how often each piece stands in the training rows. Every chosen
+    place is [MASK], the temperature is 1, special tokens are left out. Returns a dict: rtd_auc,
+    rtd_average_precision, rtd_recall (at P > .5), rtd_loss and rtd_loss_floor (nats a token),
+    replaced_share (of ordinary tokens), mlm_loss and mlm_loss_unigram (nats a masked place).
+    """
+    mlm, targets, scores, labels = play(electra, batches, seed)
+    share = float(labels.mean())
     return {
-        "rtd_auc": roc_auc(scores.numpy(), labels.numpy()),
-        "rtd_average_precision": average_precision(scores.numpy(), labels.numpy()),
-        "rtd_recall": recall(scores.numpy(), labels.numpy()),
-        "rtd_loss": F.binary_cross_entropy_with_logits(scores, labels.float()).item(),
+        "rtd_auc": roc_auc(scores, labels),
+        "rtd_average_precision": average_precision(scores, labels),
+        "rtd_recall": recall(scores, labels),
+        "rtd_loss": float(np.logaddexp(0, np.where(labels, -scores, scores)).mean()),  # -log P(the label)
         "rtd_loss_floor": loss_floor(share),
         "replaced_share": share,
-        "mlm_loss": torch.cat(mlm).mean().item(),
-        "mlm_loss_unigram": unigram_loss(counts, torch.cat(targets).numpy()),
+        "mlm_loss": float(mlm.mean()),
+        "mlm_loss_unigram": unigram_loss(counts, targets),
     }
 
 
 @dataclass
 class Evaluation:
-    """All that training needs to evaluate itself, encoded once: the exam, the masked rows, the counts for the floor."""
+    """All that training needs to evaluate itself, made once: exam, masks, and the counts for the floor."""
 
     exam: PreparedExam
-    masked: list
+    batches: list
     counts: np.ndarray
 
     @classmethod
     def make(cls, corpus, tokenizer, rows, max_length, exam=None):
-        """corpus: a `Corpus`; rows: its training rows (for the unigram floor); exam: the corpus's own unless given."""
+        """corpus: a `Corpus`; rows: its training rows (for the unigram floor); exam: the corpus's own
+        unless given.
+        """
         exam = PreparedExam.make(exam or load_exam(corpus), tokenizer)
-        masked = mask_rows(heldout_rows(corpus.heldout, tokenizer, max_length))
-        return cls(exam, masked, unigram_counts(rows, tokenizer.get_vocab_size()))
+        batches = mask_rows(heldout_rows(corpus.heldout, tokenizer, max_length))
+        return cls(exam, batches, unigram_counts(rows, tokenizer.get_vocab_size()))
 
     def run(self, electra, limit=None):
-        """A dict of the exam's five shares and the eight figures of `fixed_losses`. `limit`: see `take_exam`."""
-        return take_exam(electra.discriminator, None, self.exam, limit) | fixed_losses(electra, self.masked, self.counts)
+        """A dict of the exam's five shares and the eight figures of `fixed_losses`. `limit`: see
+        `take_exam`.
+        """
+        exam = take_exam(electra.discriminator, None, self.exam, limit)
+        return exam | fixed_losses(electra, self.batches, self.counts)

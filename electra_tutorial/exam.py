@@ -1,9 +1,10 @@
-"""The frozen exam: the same questions for every model, tokenizer and generator, made once from held-out sentences.
+"""The frozen exam: the same questions for every model and tokenizer, made once from held-out sentences.
 
-Training's own scores compare nothing: a weak generator makes the game cheap, and a better one makes it harder. The exam
-stands still. It is written in words, not in word pieces, so any tokenizer can sit it.
+Training's own scores compare nothing: a weak generator makes the game cheap, and a better one makes it
+harder. The exam stands still. It is written in words, not in word pieces, so any tokenizer can sit it.
 
-- easy: one word of a sentence is exchanged for a random word of the training text (drawn by how often words occur there).
+- easy: one word of a sentence is exchanged for a random word of the training text (drawn by how often words
+  occur there).
 - medium: for a word of like frequency and like ending.
 - hard: minimal pairs. One word of a good sentence is changed so that the sentence is no longer English.
 """
@@ -28,10 +29,13 @@ QUESTIONS = 1500  # easy and medium, each
 PAIRS = 3000  # hard, at most
 SHORTEST, LONGEST = 5, 20  # words in a sentence
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")  # a run of letters and digits; "don't" is one word
-# Words of one line stand for each other in any sentence: "He is old", "She is old". To exchange them makes no error.
+# Words of one line stand for each other in any sentence: "He is old", "She is old". To exchange them makes
+# no error.
 ALIKE = [set(line.split()) for line in (
     "i you he she it we they", "me you him her it us them", "a the this that my your his her its our their",
-    "is was", "are were", "and or but", "can could will would may might must should", "here there", "very so too")]
+    "is was", "are were", "and or but", "here there", "very so too",
+    "can could will would may might must should",
+)]
 
 
 def word_spans(text):
@@ -46,7 +50,7 @@ def normalised(text):
 
 @dataclass(frozen=True)
 class Replacement:
-    """A question of the easy or medium part: word number `position` of `before` is exchanged for `replacement`."""
+    """An easy or medium question: word number `position` of `before` is exchanged for `replacement`."""
 
     before: str
     position: int
@@ -98,9 +102,10 @@ class Exam:
 def make_exam(corpus, seed=0):
     """Make the exam of a corpus by seeded rules: the same in any process and for any order of its sentences.
 
-    Replacements come from its held-out everyday sentences (all held-out text where there are none of that name), of 5 to
-    20 words; pairs likewise, or from the grammar for the grammar corpus. Small corpora get fewer questions.
-    Returns an `Exam`: 1,500 easy and medium questions and, for the course, about 3,000 pairs.
+    Replacements come from its held-out everyday sentences (all held-out text where there are none of that
+    name), of 5 to 20 words; pairs likewise, or from the grammar for the grammar corpus. Small corpora get
+    fewer questions. Returns an `Exam`: 1,500 easy and medium questions and, for the course, about 3,000
+    pairs.
     """
     heldout = sorted(set(corpus.heldout.get("tatoeba") or sum(corpus.heldout.values(), [])))
     training = [line for lines in corpus.train.values() for line in lines]
@@ -120,10 +125,12 @@ def make_exam(corpus, seed=0):
 
 
 def load_exam(corpus="course"):
-    """The exam of a corpus (a `Corpus` or the name of one), made at first use and kept in the data cache as JSON.
+    """The exam of a corpus (a `Corpus` or the name of one), made at first use and kept in the data cache as
+    JSON.
 
-    The file's name carries the version of the rules and a fingerprint of the text, so it never belongs to another corpus.
-    A corpus of your own gets an exam of its own: the course's would ask about text that your model never read.
+    The file's name carries the version of the rules and a fingerprint of the text, so it never belongs to
+    another corpus. A corpus of your own gets an exam of its own: the course's would ask about text that
+    your model never read.
     """
     corpus = corpus if isinstance(corpus, Corpus) else load_corpus(corpus)
     path = cache_dir() / "exams" / f"v{VERSION}-{fingerprint(corpus)}.json"
@@ -146,14 +153,17 @@ def fingerprint(corpus):
 
 @dataclass
 class Vocabulary:
-    """The lower-case words of the training text with their counts. Names are not among them: a name for a name is no error."""
+    """The lower-case words of the training text with their counts. Names are not among them: a name for a
+    name is no error.
+    """
 
     words: list  # sorted, so that everything drawn from it is reproducible
     counts: dict
 
     @classmethod
     def count(cls, lines):
-        counts = Counter(word for line in lines for word in WORD.findall(line) if word.islower() and word.isalpha())
+        words = (word for line in lines for word in WORD.findall(line))
+        counts = Counter(word for word in words if word.islower() and word.isalpha())
         return cls(sorted(counts), counts)
 
     @cached_property
@@ -172,7 +182,9 @@ class Vocabulary:
         return groups
 
     def rarity(self, word):
-        """The logarithm of the count to the base 2, in whole steps: words in the same step are of like frequency."""
+        """The logarithm of the count to the base 2, in whole steps: words in the same step are of like
+        frequency.
+        """
         return int(math.log2(self.counts[word]))
 
     def random_word(self, word, rng):
@@ -193,20 +205,30 @@ class Vocabulary:
 
 
 def replace_words(sentences, vocabulary, choose, seen, rng, questions=QUESTIONS):
-    """One question a sentence: a random ordinary word of it, exchanged for `choose(word, rng)`.
+    """One question a sentence, of the first sentences that allow one: a random word exchanged for
+    `choose(word, rng)`.
 
-    Ordinary words are those the training text writes in lower case. A result that stands in `seen` is no error: not asked.
+    A result that stands in the corpus (`seen`) is no error, so it is not asked.
     """
     found = []
     for sentence in sentences[: 2 * questions]:
         spans = word_spans(sentence)
         for position in rng.sample(range(len(spans)), len(spans)):
-            original = sentence[slice(*spans[position])]
-            other = choose(original.lower(), rng) if original.lower() in vocabulary.counts else None
-            if other is None or other == original.lower() or any({other, original.lower()} <= alike for alike in ALIKE):
-                continue
-            question = Replacement(sentence, position, original, other.capitalize() if original[0].isupper() else other)
-            if normalised(question.after) not in seen:
+            question = exchange(sentence, position, vocabulary, choose, rng)
+            if question and normalised(question.after) not in seen:
                 found.append(question)
                 break
     return found[:questions]
+
+
+def exchange(sentence, position, vocabulary, choose, rng):
+    """The question in which word number `position` is exchanged, or None if it is a name, a number or finds
+    no other.
+    """
+    start, end = word_spans(sentence)[position]
+    original = sentence[start:end]
+    word = original.lower()
+    other = choose(word, rng) if word in vocabulary.counts else None
+    if other is None or other == word or any({other, word} <= alike for alike in ALIKE):
+        return None
+    return Replacement(sentence, position, original, other.capitalize() if original[0].isupper() else other)

@@ -1,8 +1,10 @@
-"""How good is a judgement? Each measure stands beside its trivial floor; each is short enough to read in full.
+"""How good is a judgement? Each measure stands beside its trivial floor; each is short enough to read in
+full.
 
-Scores and labels are flat arrays: one entry for each token (or word), label True = replaced. All losses are in nats.
-Most tokens are originals, so accuracy says little: "all original" is right about nine times in ten. Hence the ROC AUC,
-which a constant predictor cannot move from .5, and the loss of the best constant predictor (`loss_floor`).
+Scores and labels are flat arrays: one entry for each token (or word), label True = replaced. All losses are
+in nats. Most tokens are originals, so accuracy says little: "all original" is right about nine times in
+ten. Hence the ROC AUC, which a constant predictor cannot move from .5, and the loss of the best constant
+predictor (`loss_floor`).
 """
 import numpy as np
 
@@ -18,42 +20,49 @@ def roc_auc(scores, labels):
     if positives == 0 or negatives == 0:
         return float("nan")
     _, group, size = np.unique(scores, return_inverse=True, return_counts=True)
-    rank = size.cumsum() - (size - 1) / 2  # equal scores share the mean of the ranks they take up, counted from 1
+    rank = size.cumsum() - (size - 1) / 2  # from 1; equal scores share the mean of their ranks
     below = rank[group][labels].sum() - positives * (positives + 1) / 2
     return float(below / (positives * negatives))
 
 
 def average_precision(scores, labels):
-    """The mean precision met while the threshold falls past each replaced token; its floor is the replaced share.
+    """The mean precision met while the threshold falls past each replaced token; its floor is the replaced
+    share.
 
-    scores (N,) numbers, labels (N,) bool. Tokens of equal score pass the threshold together. nan without a replaced token.
+    scores (N,) numbers, labels (N,) bool. Tokens of equal score pass the threshold together. nan without a
+    replaced token.
     """
     scores, labels = np.asarray(scores), np.asarray(labels, dtype=bool)
     if not labels.any():
         return float("nan")
     order = np.argsort(-scores, kind="stable")
     scores, labels = scores[order], labels[order]
-    last = np.flatnonzero(np.append(scores[1:] != scores[:-1], True))  # the last token of each group of equal scores
+    last = np.flatnonzero(np.append(scores[1:] != scores[:-1], True))  # where a score ends
     found = labels.cumsum()[last]
     precision = found / (last + 1)
     return float((np.diff(found, prepend=0) * precision).sum() / labels.sum())
 
 
 def recall(scores, labels, threshold=0.0):
-    """The share of replaced tokens whose score is above the threshold. Logits: 0 is P(replaced) = .5. nan without any."""
+    """The share of replaced tokens whose score is above the threshold. Logits: 0 is P(replaced) = .5. nan
+    without any.
+    """
     scores, labels = np.asarray(scores), np.asarray(labels, dtype=bool)
     return float((scores[labels] > threshold).mean()) if labels.any() else float("nan")
 
 
 def loss_floor(share):
-    """The loss in nats of always saying P(replaced) = share, when that is the replaced share: its binary entropy."""
+    """The loss in nats of always saying P(replaced) = share, when that is the replaced share: its binary
+    entropy.
+    """
     return float(sum(-p * np.log(p) for p in (share, 1 - share) if p > 0))
 
 
 def unigram_loss(counts, targets):
     """The masked-language-model loss in nats of a model that knows word frequencies and nothing else.
 
-    counts (V,): how often each piece stands in the training text (one is added to each); targets (N,): the true pieces.
+    counts (V,): how often each piece stands in the training text (one is added to each); targets (N,): the
+    true pieces.
     """
     log_p = np.log(np.asarray(counts, dtype=float) + 1)
     log_p -= np.log(np.exp(log_p).sum())
@@ -61,7 +70,9 @@ def unigram_loss(counts, targets):
 
 
 def wilson_interval(right, n, z=1.96):
-    """The 95 % interval (low, high) of a share, `right` out of n (Wilson 1927). It never leaves [0, 1]; n = 0: (0, 1)."""
+    """The 95 % interval (low, high) of a share, `right` out of n (Wilson 1927). It never leaves [0, 1]; n =
+    0: (0, 1).
+    """
     if n == 0:
         return 0.0, 1.0
     share, room = right / n, z * z / n
@@ -71,9 +82,11 @@ def wilson_interval(right, n, z=1.96):
 
 
 def bootstrap_interval(statistic, *arrays, repeats=500, seed=0):
-    """The 95 % interval (low, high) of any statistic, from samples drawn with replacement (percentile bootstrap).
+    """The 95 % interval (low, high) of any statistic, from samples drawn with replacement (percentile
+    bootstrap).
 
-    `statistic(*arrays)` returns a number: `np.mean`, `roc_auc`, ... Entries at the same place are drawn together.
+    `statistic(*arrays)` returns a number: `np.mean`, `roc_auc`, ... Entries at the same place are drawn
+    together.
     """
     arrays, rng = [np.asarray(a) for a in arrays], np.random.default_rng(seed)
     n = len(arrays[0])

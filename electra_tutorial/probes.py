@@ -1,8 +1,9 @@
 """Probing with minimal pairs: does the model prefer "she knows" to "she know"?
 
-The discriminator prefers the sentence it takes for less tampered with: the sum of log P(original) over its pieces. The
-generator prefers the likelier one: the sum of log P(piece | all others), one piece masked at a time (its pseudo-log-
-likelihood, Salazar et al. 2020). Both compare a few pieces in two nearly equal sentences, so no length correction is made.
+The discriminator prefers the sentence it takes for less tampered with: the sum of log P(original) over its
+pieces. The generator prefers the likelier one: the sum of log P(piece | all others), one piece masked at a
+time (its pseudo-log- likelihood, Salazar et al. 2020). Both compare a few pieces in two nearly equal
+sentences, so no length correction is made.
 """
 from pathlib import Path
 
@@ -16,10 +17,11 @@ from electra_tutorial.tokens import MASK_ID
 
 
 def read_pairs(path):
-    """Minimal pairs from a UTF-8 text file, one `good<TAB>bad` a line: a list of (good, bad). Empty lines are passed over.
+    """Minimal pairs from a UTF-8 text file, one `good<TAB>bad` a line: a list of (good, bad). Empty lines
+    are passed over.
 
-    Raises `UserError`, naming the line, for a missing or empty file, another number of columns, text that is not UTF-8,
-    and two sentences that are the same.
+    Raises `UserError`, naming the line, for a missing or empty file, another number of columns, text that
+    is not UTF-8, and two sentences that are the same.
     """
     path = Path(path)
     if not path.is_file():
@@ -38,38 +40,38 @@ def read_pair(line, place):
     try:
         columns = [column.strip() for column in line.decode("utf-8").split("\t")]
     except UnicodeDecodeError as error:
-        raise UserError(f"{place} is not UTF-8 (byte {error.start + 1}): save the file as UTF-8 text.") from error
-    if len(columns) != 2 or not all(columns):
-        filled = sum(map(bool, columns))
-        raise UserError(f"{place} has {filled} column(s) with text, not 2: write the good sentence, a tab, the bad one.")
+        message = f"{place} is not UTF-8 text (at byte {error.start + 1}): save the file as UTF-8."
+        raise UserError(message) from error
+    filled = sum(map(bool, columns))
+    if len(columns) != 2 or filled != 2:
+        found = f"{filled} column{'s' * (filled != 1)} with text instead of 2"
+        raise UserError(f"{place} has {found}: write the good sentence, a tab, the bad sentence.")
     if columns[0] == columns[1]:
-        raise UserError(f"{place} has the same sentence twice ({columns[0]!r}): change a word in the second, the bad one.")
+        raise UserError(f"{place} has twice the same sentence, {columns[0]!r}: change a word in the bad one.")
     return tuple(columns)
 
 
 def score_pairs(pairs, electra, tokenizer, with_="discriminator"):
     """Which sentence of each pair (good, bad) does the model prefer?
 
-    `with_`: "discriminator" or "generator". Returns a dict: accuracy (ties count one half), interval (its 95 % Wilson
-    interval, [low, high]), n, with, and pairs: for each its good and bad sentence with good_score and bad_score, in nats.
+    `with_`: "discriminator" or "generator". Returns a dict: accuracy (ties count one half), interval (95 %,
+    Wilson, [low, high]), n, with, and pairs: each a dict of good, bad, good_score, bad_score (nats).
     Raises `UserError` without a pair, for a sentence without a word, and for one longer than the model reads.
     """
     if with_ not in ("discriminator", "generator"):
         raise UserError(f"{with_!r} cannot score pairs: choose discriminator or generator.")
     if not pairs:
         raise UserError("There is no pair to score: give at least one (good, bad).")
-    rows = [tuple(row_of(sentence, tokenizer, electra.preset.max_length) for sentence in pair) for pair in pairs]
-    if with_ == "discriminator":
-        scores = pair_scores(electra.discriminator, rows)  # (number of pairs, 2)
-    else:
-        scores = np.reshape(pseudo_log_likelihood(electra.generator, [row for pair in rows for row in pair]), (-1, 2))
-    accuracy = pair_accuracy(scores)
+    rows = [[row_of(text, tokenizer, electra.preset.max_length) for text in pair] for pair in pairs]
+    score = pair_scores if with_ == "discriminator" else pair_likelihoods
+    scores = score(getattr(electra, with_), rows)  # (number of pairs, 2)
+    accuracy, n = pair_accuracy(scores), len(pairs)
     each = [
         {"good": good, "bad": bad, "good_score": float(g), "bad_score": float(b)}
         for (good, bad), (g, b) in zip(pairs, scores, strict=True)
     ]
-    interval = list(wilson_interval(accuracy * len(pairs), len(pairs)))
-    return {"accuracy": accuracy, "interval": interval, "n": len(pairs), "with": with_, "pairs": each}
+    interval = list(wilson_interval(accuracy * n, n))
+    return {"accuracy": accuracy, "interval": interval, "n": n, "with": with_, "pairs": each}
 
 
 def row_of(sentence, tokenizer, max_length):
@@ -78,21 +80,27 @@ def row_of(sentence, tokenizer, max_length):
     if len(ids) == 2:
         raise UserError(f"The sentence {sentence!r} has no word in it: give one to score.")
     if len(ids) > max_length:
-        raise UserError(f"The sentence {sentence[:40]!r}... has {len(ids)} pieces; this model reads {max_length}: shorten it.")
+        size = f"{len(ids)} pieces where this model reads {max_length}"
+        raise UserError(f"The sentence that begins {sentence[:40]!r} has {size}: shorten it.")
     return ids
 
 
+def pair_likelihoods(generator, pairs):
+    """The pseudo-log-likelihood in nats of both sentences of each pair: an array (number of pairs, 2)."""
+    return pseudo_log_likelihood(generator, [row for pair in pairs for row in pair]).reshape(-1, 2)
+
+
 def pseudo_log_likelihood(generator, rows):
-    """The sum over a row's pieces of log P(piece | the rest), each masked in turn: an array (number of rows,), in nats."""
+    """The sum over a row's pieces of log P(piece | the rest), each masked in turn: (rows,), in nats."""
     places = [(number, place) for number, row in enumerate(rows) for place in range(1, len(row) - 1)]
     copies, totals = [rows[number] for number, _ in places], np.zeros(len(rows))
     with quietly(generator) as device:
         for batch in batches_by_length(copies):
             ids, attention_mask = pad([copies[n] for n in batch])  # (B, T)
             chosen = torch.zeros_like(ids, dtype=torch.bool)
-            chosen[torch.arange(len(batch)), torch.tensor([places[n][1] for n in batch])] = True  # one place a row
-            masked = ids.masked_fill(chosen, MASK_ID)
-            logits = generator(masked.to(device), attention_mask.to(device), chosen.to(device)).float().cpu()  # (B, V)
+            chosen[torch.arange(len(batch)), torch.tensor([places[n][1] for n in batch])] = True  # one a row
+            masked = ids.masked_fill(chosen, MASK_ID).to(device)
+            logits = generator(masked, attention_mask.to(device), chosen.to(device)).float().cpu()  # (B, V)
             log_p = logits.log_softmax(dim=-1).gather(1, ids[chosen][:, None]).squeeze(1)  # (B,)
             np.add.at(totals, [places[n][0] for n in batch], log_p.double().numpy())
     return totals
