@@ -118,7 +118,7 @@ def make_exam(corpus, seed=0):
     if corpus.name == "grammar":
         from electra_tutorial.grammar import minimal_pairs
 
-        hard = [pair for pair in minimal_pairs(PAIRS, seed) if normalised(pair[-1]) not in seen]
+        hard = [p for p in minimal_pairs(PAIRS, seed) if not seen & {normalised(p[1]), normalised(p[2])}]
     else:
         hard = make_pairs(sentences, training, lambda text: normalised(text) in seen, seed)
     return Exam(corpus.name, *parts, [Pair(*pair) for pair in hard])

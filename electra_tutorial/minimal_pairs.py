@@ -199,7 +199,9 @@ def find_nouns(after_a, after_many):
 
 # --- what the word x becomes: (match, lexicon, rng) -> a word, or None where the rule does not hold -------
 def without_s(m, lexicon, rng):
-    return lexicon.without_s.get(m["x"])
+    """Not "she read": that may be the past."""
+    base = lexicon.without_s.get(m["x"])
+    return base if base not in SAME_IN_THE_PAST else None
 
 
 def with_s(m, lexicon, rng):
@@ -216,8 +218,8 @@ def other_number(m, lexicon, rng):
         nouns = lexicon.singular if m["x"] in PLURAL_BE else lexicon.plural
         return OTHER_BE[m["x"]] if m["n"] in nouns else None
     if m["n"] in lexicon.singular:
-        return lexicon.with_s.get(m["x"])
-    return lexicon.without_s.get(m["x"]) if m["n"] in lexicon.plural else None
+        return with_s(m, lexicon, rng)
+    return without_s(m, lexicon, rng) if m["n"] in lexicon.plural else None
 
 
 def singular_be(m, lexicon, rng):
@@ -308,7 +310,7 @@ RULES = {  # phenomenon -> list of (pattern for a sentence in lower case, change
         (r"\b" + one_of("a an one every each another this".split()) + x() + before(AFTER_NOUN), to_plural),
         (r"\b" + one_of("these those many several two three four five six ten few".split()) + x()
          + before(AFTER_NOUN), to_singular),
-        (r"\b" + x(["this", "these", "many"]) + " (?:[a-z]+ )?" + NOUN + before(AFTER_NOUN),
+        (r"\b" + x(["this", "these", "many"]) + " (?:[a-z]+ )??" + NOUN + before(AFTER_NOUN),
          other_determiner),
         (r"\b" + x(["much"]) + f" (?:{'|'.join(MASS)})" + r"\b", to_many),
     ],
@@ -333,7 +335,7 @@ RULES = {  # phenomenon -> list of (pattern for a sentence in lower case, change
     "there is": [
         (r"\bthere " + x(["is", "was", "isn't", "wasn't"]) + f" an? (?!{QUANTITY})", other_be),
         ("^" + x(["is", "was", "isn't", "wasn't"]) + f" there an? (?!{QUANTITY})", other_be),
-        (r"\bthere " + x(["are", "were", "aren't", "weren't"]) + " (?!a )(?:[a-z]+ ){0,3}" + NOUN
+        (r"\bthere " + x(["are", "were", "aren't", "weren't"]) + " (?!a )(?:[a-z]+ ){0,3}?" + NOUN
          + before(AFTER_NOUN), singular_be),
     ],
     "reflexive": [
