@@ -137,7 +137,7 @@ def device():
     idle = nvidia_gpu()
     if idle:
         return [note("device", f"{found}; this PyTorch does not use the NVIDIA GPU here ({idle})",
-                     "It takes a PyTorch with CUDA, and a driver: see `python course.py --help`, --torch-index.")]
+                     "It takes a PyTorch with CUDA and a driver: `python course.py -h`, --torch-index.")]
     return [ok("device", found)]
 
 
