@@ -1,0 +1,188 @@
+"""Lessons woven from their sources: notebooks/source/*.py -> notebooks/*.ipynb.
+
+A source is a plain script in the percent format: `# %%` begins a code cell, `# %% [markdown]` a cell of text.
+It runs and lints as it stands. Where a lesson shows code of the package, the source imports it,
+
+    from electra_tutorial.training import train_step  # weave: show
+
+alone in its cell, and the notebook gets the definition's own source instead, with the imports it needs: what
+students read is what runs. In a cell of text `<!-- weave: minutes -->` becomes the lesson's measured time.
+The same sources give the same bytes, so a test compares them with what is committed.
+"""
+import hashlib
+import json
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from electra_tutorial.course.definitions import import_lines, names_bound, read_module
+from electra_tutorial.errors import UserError
+
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+MINUTES = "minutes.json"  # beside the notebooks, from `notebooks --time`: {lesson: {"cpu": 11.2, "gpu": 3.4}}
+MINUTES_HERE = "<!-- weave: minutes -->"
+KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+CELL = re.compile(r"# %%(?P<markdown> \[markdown\])?(?: tags=(?P<tags>\[.*\]))?")
+WOVEN_IMPORT = re.compile(
+    r"from (?P<module>electra_tutorial[\w.]*) import (?P<names>\w+(?:, \w+)*)  # weave: (?P<what>\w+)")
+
+
+@dataclass
+class Cell:
+    """One cell. kind: "code" or "markdown"; line: where it begins in the source; name: for a readable id."""
+
+    kind: str
+    text: str
+    line: int
+    tags: list = field(default_factory=list)
+    name: str = ""
+
+
+def weave_all(check=False, notebooks=NOTEBOOKS):
+    """Weave every lesson; return the paths of the notebooks that differed from their sources.
+
+    check=True writes nothing. Raises UserError, naming lesson and line, for a source that cannot be woven.
+    """
+    notebooks, stale = Path(notebooks), []
+    sources = sorted((notebooks / "source").glob("[0-9]*.py"))
+    if not sources:
+        raise UserError(f"There are no lessons in {notebooks / 'source'}: run this in a clone of the course.")
+    for source in sources:
+        text, target = weave(source), notebooks / f"{source.stem}.ipynb"
+        if not target.exists() or target.read_bytes() != text.encode():
+            stale.append(target)
+            if not check:
+                write_whole(target, text)
+    return stale
+
+
+def weave(source):
+    """The text of the notebook that one source makes. Raises UserError."""
+    source = Path(source)
+    cells, bound = [], set()
+    for cell in read_cells(source.read_text("utf-8"), source.stem):
+        where = f"Lesson {source.stem}, line {cell.line}"
+        if MINUTES_HERE in cell.text:
+            cell.text = cell.text.replace(MINUTES_HERE, minutes_sentence(source))
+        if cell.kind == "code":
+            cell = weave_code(cell, bound, where)
+            try:
+                bound |= names_bound(cell.text)
+            except SyntaxError as error:
+                raise UserError(f"{where}: line {error.lineno} of this cell: {error.msg}.") from None
+        cells.append(cell)
+    return notebook_text(cells)
+
+
+# --- reading a source ---------------------------------------------------------------------------------
+
+def read_cells(text, lesson):
+    """The cells of a source in order. Comments above the first cell are for its editors and are left out."""
+    cells = []
+    for number, line in enumerate(text.splitlines(), 1):
+        where = f"Lesson {lesson}, line {number}"
+        if line.startswith("# %%"):
+            cells.append(begin_cell(line, number, where))
+        elif cells:
+            cells[-1].text += (line if cells[-1].kind == "code" else uncommented(line, where)) + "\n"
+        elif line.strip() and not line.startswith("#"):
+            raise UserError(f"{where}: code stands above the first cell: put '# %%' before it.")
+    for cell in cells:
+        cell.text = cell.text.strip("\n")
+        if not cell.text:
+            raise UserError(f"Lesson {lesson}, line {cell.line}: this cell is empty: fill it or take it out.")
+    return cells
+
+
+def begin_cell(line, number, where):
+    """The cell that a line such as `# %% [markdown]` begins."""
+    begin = CELL.fullmatch(line.rstrip())
+    if not begin:
+        raise UserError(f"{where}: {line!r} begins no cell: write '# %%' or '# %% [markdown]', and behind it "
+                        'tags=["..."] if there are any.')
+    return Cell("markdown" if begin["markdown"] else "code", "", number, json.loads(begin["tags"] or "[]"))
+
+
+def uncommented(line, where):
+    """A line of a cell of text without its comment sign."""
+    if line.startswith("# ") or line.rstrip() in ("#", ""):
+        return line[2:].rstrip()
+    raise UserError(f"{where}: {line!r} stands in a cell of text: begin it with '# ', or end the cell.")
+
+
+# --- weaving a cell -----------------------------------------------------------------------------------
+
+def weave_code(cell, bound, where):
+    """A code cell as the notebook has it. bound: the names that earlier cells gave a value."""
+    if "# weave:" not in cell.text:
+        return cell
+    found = WOVEN_IMPORT.fullmatch(cell.text)
+    if not found:
+        raise UserError(f"{where}: this cell cannot be woven: 'from electra_tutorial.module import name  "
+                        "# weave: show' must stand alone in it, on one line.")
+    if found["what"] not in WEAVERS:
+        raise UserError(f"{where}: 'weave: {found['what']}' is not known: use one of {', '.join(WEAVERS)}.")
+    module = read_module(found["module"], where)
+    return WEAVERS[found["what"]](cell, module, found["names"].split(", "), bound)
+
+
+def show(cell, module, names, bound):
+    """A cell with the definitions' own source, which the student runs and may change."""
+    needed = set().union(*(module.needs(name) for name in names)) - bound - set(names)
+    imports = import_lines([module.importing(name) for name in needed])
+    parts = ([imports] if imports else []) + [module.source(name) for name in names]
+    cell.text = "\n\n\n".join(parts)
+    cell.name = "-".join(["show", *names])
+    return cell
+
+
+def exercise(cell, module, names, bound):
+    """A stub, its check, a hint and the solution: built together with the course's checks."""
+    raise UserError(f"{module.where}: 'weave: exercise' ({', '.join(names)}) is not built yet: use 'show'.")
+
+
+WEAVERS = {"show": show, "exercise": exercise}
+
+
+def minutes_sentence(source):
+    """How long the lesson runs, as measured; "not yet measured" where nobody has."""
+    path = source.parents[1] / MINUTES
+    measured = json.loads(path.read_text("utf-8")).get(source.stem, {}) if path.exists() else {}
+    said = [f"{measured[kind]:.0f} minutes on {where}" if kind in measured else f"on {where} not yet measured"
+            for kind, where in (("cpu", "two CPU cores"), ("gpu", "a GPU"))]
+    return f"**Running time of all cells:** {'; '.join(said)}."
+
+
+# --- writing a notebook -------------------------------------------------------------------------------
+
+def notebook_text(cells):
+    """The notebook as text: clean of outputs, the same bytes for the same cells."""
+    used, written = set(), []
+    for cell in cells:
+        data = {"cell_type": cell.kind, "id": cell_id(cell, used),
+                "source": cell.text.splitlines(keepends=True),
+                "metadata": {"tags": cell.tags} if cell.tags else {}}
+        written.append(data | ({"execution_count": None, "outputs": []} if cell.kind == "code" else {}))
+    metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
+    notebook = {"cells": written, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+    return json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def cell_id(cell, used):
+    """An id from what the cell says, so that editing one cell changes no other's. Adds it to `used`."""
+    digest = hashlib.sha256(f"{cell.kind}\n{cell.text}".encode()).hexdigest()[:12]
+    wanted = cell.name[:60] or digest
+    name, number = wanted, 1
+    while name in used:
+        number += 1
+        name = f"{wanted}-{number}"
+    used.add(name)
+    return name
+
+
+def write_whole(path, text):
+    """Write a file beside its place and move it there: the old one or the new one, never half of it."""
+    new = path.with_name(path.name + ".new")
+    new.write_bytes(text.encode())
+    os.replace(new, path)
