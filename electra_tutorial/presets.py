@@ -4,6 +4,7 @@
 tokens, because a token costs the same everywhere while a minute does not; `train --minutes` measures the machine and
 turns minutes into tokens.
 """
+import math
 from dataclasses import asdict, dataclass, fields, replace
 
 from electra_tutorial.errors import UserError
@@ -56,6 +57,7 @@ class Preset:
     accumulate: int = 1  # parts a batch goes through in, to save memory
 
     def __post_init__(self):
+        self.check_numbers()
         for which, width, heads in (
             ("width", self.width, self.heads),
             ("generator_width", self.generator_width, self.generator_heads),
@@ -68,6 +70,19 @@ class Preset:
         for name in ("mask_rate", "keep", "dropout", "warmup"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"{name}={getattr(self, name)} is a share: give a number from 0 to 1.")
+        if self.positions == "rotary" and (self.width // self.heads % 2 or self.generator_width // self.generator_heads % 2):
+            raise UserError("positions='rotary' turns features in pairs: give each head an even width (width / heads).")
+        if not self.clip:
+            raise UserError("clip=0.0 would shorten every gradient to nothing: give a number above 0, such as 1.")
+
+    def check_numbers(self):
+        """Raise `UserError` unless counts are whole numbers from 1 on, and all else numbers from 0 on."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.type is int and (type(value) is not int or value < 1):
+                raise UserError(f"{field.name}={value!r} must be a whole number from 1 on.")
+            if field.type is float and not (isinstance(value, int | float) and 0 <= value < math.inf):
+                raise UserError(f"{field.name}={value!r} must be a number, and not below 0.")
 
     def with_changes(self, **changes):
         """The same preset with some numbers changed; an unknown name is a `UserError`."""
