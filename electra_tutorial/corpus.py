@@ -116,7 +116,7 @@ FOLDED |= {word: "" for word in (
 FOLDED |= {word: "0" for word in (
     "two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty hundred "
     "thousand").split()}
-FOLDED |= {"ca": "can", "cannot": "can not"}
+FOLDED["ca"] = "can"
 
 
 def template(sentence, names=frozenset()):
@@ -128,7 +128,7 @@ def template(sentence, names=frozenset()):
     is one.
     """
     folded = set()
-    sentence = sentence.replace("’", "'").replace("n't", " not")
+    sentence = sentence.replace("’", "'").replace("n't", " not").replace("annot", "an not")
     for place, word in enumerate(WORD.findall(sentence)):
         folded.add(fold_word(word, place == 0, names))
     return " ".join(sorted(folded - {""}))
@@ -227,17 +227,23 @@ def clean_wikitext(text, counts=None):
     """
     counts = {} if counts is None else counts
     kept = {}
+    for sentence in wikitext_sentences(text):
+        reason = unfit(sentence)
+        counts[reason or "kept"] = counts.get(reason or "kept", 0) + 1
+        if not reason:
+            kept[sentence] = None
+    return list(kept)
+
+
+def wikitext_sentences(text):
+    """Yield the sentences of a raw WikiText file, detokenised, without its = headings =."""
     for line in text.translate(PLAIN).split("\n"):
-        paragraph = line.strip(" ")
-        if paragraph and not paragraph.startswith("="):  # = headings =
-            for sentence in split_sentences(detokenise(paragraph)):
+        if not line.startswith(" = "):
+            for sentence in split_sentences(detokenise(line.strip(" "))):
                 if sentence.count('"') % 2:  # one end of a longer quotation
                     sentence = re.sub(" +", " ", sentence.replace('"', "")).strip(" ")
-                reason = unfit(sentence)
-                counts[reason or "kept"] = counts.get(reason or "kept", 0) + 1
-                if not reason:
-                    kept[sentence] = None
-    return list(kept)
+                    sentence = re.sub(" (?=[,;:!?]|[.](?![0-9.]))", "", sentence)
+                yield sentence
 
 
 def unfit(sentence):
@@ -359,7 +365,7 @@ def count_tatoeba(authors, fit, everyday):
     for sentence in everyday:
         wrote[authors[sentence]] = wrote.get(authors[sentence], 0) + 1
     ranked = sorted(wrote.items(), key=lambda item: (-item[1], item[0]))
-    tom = sum(re.search("\\bTom\\b", sentence, re.ASCII) is not None for sentence in fit)
+    tom = sum("Tom" in re.findall("[A-Za-z]+", sentence) for sentence in fit)
     return {"tatoeba_unique": len(authors), "tatoeba_with_tom": tom,
             "tatoeba_thinned": len(fit) - len(everyday), "tatoeba_authors": len(ranked),
             "tatoeba_top_authors": dict(ranked[:10])}

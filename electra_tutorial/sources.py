@@ -142,6 +142,7 @@ def fetch(source, from_dir=None, progress=None):
             found = bring(source, Path(from_dir or "."), Path(folder), tell)
             check_archive(source, found)
             os.replace(found, target)
+        tell(source.file, source.bytes, source.bytes)
     except OSError as error:
         raise disk_error(error, target.parent) from None
     return target
@@ -176,8 +177,8 @@ def copy_archive(source, from_dir, folder, tell):
     copy = folder / source.file
     with open(original, "rb") as reader, open(copy, "wb") as writer:
         while block := reader.read(1 << 20):
-            writer.write(block)
             tell(source.file, writer.tell(), source.bytes)
+            writer.write(block)
     return copy
 
 
@@ -215,7 +216,7 @@ def pip_command(source, folder):
 def follow(process, source, folder, tell):
     """Report how many bytes have arrived until pip ends. Sizes on disk tell it for any version of pip."""
     while process.poll() is None:
-        tell(source.file, min(size_of_folder(folder), source.bytes), source.bytes)
+        tell(source.file, min(size_of_folder(folder), source.bytes - 1), source.bytes)
         time.sleep(0.2)
 
 
@@ -251,14 +252,14 @@ def read_member(archive, member):
     `a.tar.gz!/b.txt` reads b.txt of an archive inside the archive. Raises UserError if it is missing or
     damaged.
     """
-    outer, _, inner = member.partition("!/")
+    opened = archive
     try:
-        data = read_one(archive, outer)
-        if inner:
-            return read_member(io.BytesIO(data), inner)
-        return gzip.decompress(data) if outer.endswith(".gz") else data
+        for name in member.split("!/"):
+            data = read_one(opened, name)
+            opened = io.BytesIO(data)
+        return gzip.decompress(data) if member.endswith(".gz") else data
     except KeyError:
-        raise UserError(f"{archive} has no {outer}: it is another release than sources.toml names.") from None
+        raise UserError(f"{archive} has no {member}: it is not the release in sources.toml.") from None
     except FileNotFoundError:
         raise UserError(f"{archive} is not there: run `electra-tutorial data` to fetch it.") from None
     except (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
@@ -270,8 +271,9 @@ def read_one(archive, name):
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as opened:
             return opened.read(name)
-    how = {"fileobj": archive} if hasattr(archive, "read") else {"name": archive}
-    with tarfile.open(**how) as opened:
+    if isinstance(archive, io.BytesIO):
+        archive.seek(0)  # is_zipfile has read from it
+    with tarfile.open(**{"fileobj" if isinstance(archive, io.BytesIO) else "name": archive}) as opened:
         file = opened.extractfile(name)
         if file is None:
             raise KeyError(name)
