@@ -130,9 +130,9 @@ SHARED = {
     "anxious impatient active elderly unhappy cheerful foolish modest grumpy stubborn sleepy",
     "preposition": "near behind beside by opposite around",
     "frequency": "often always never sometimes usually rarely still seldom also",
-    "manner": "quickly slowly carefully happily quietly loudly again well badly gladly calmly bravely proudly "
-    "patiently suddenly eagerly politely gently silently early late today alone cheerfully nervously outside "
-    "inside upstairs downstairs everywhere",
+    "manner": "quickly slowly carefully happily quietly loudly again well badly gladly calmly bravely "
+    "proudly patiently suddenly eagerly politely gently silently early late today alone cheerfully nervously "
+    "outside inside upstairs downstairs everywhere",
     "modal": "can will must should may could would might",
     "be.sg": "is was",
     "be.pl": "are were",
@@ -160,7 +160,7 @@ sewed sewn, choose chose chosen, prove proved proven, hurt hurt hurt, teach taug
 taught
 """
 IRREGULAR = {base: (past, done) for base, past, done in (verb.split() for verb in PASTS.split(","))}
-DOUBLING = "chop stop drop wrap hum strum grip nod cut swim dig run hit win forget clap shop chat spot".split()
+DOUBLES = "chop stop drop wrap hum strum grip nod cut swim dig run hit win forget clap shop chat spot".split()
 
 
 # --- forms of words ---------------------------------------------------------------------------------------
@@ -180,7 +180,7 @@ def plural(noun):
 
 def verb_forms(base):
     """Base, -s, -ing, past and participle of a verb: "chop" -> chop, chops, chopping, chopped, chopped."""
-    stem = base + base[-1] if base in DOUBLING else base.removesuffix("e")
+    stem = base + base[-1] if base in DOUBLES else base.removesuffix("e")
     regular = base[:-1] + "ied" if base.endswith("y") and base[-2] not in "aeiou" else stem + "ed"
     past, done = IRREGULAR.get(base, (regular, regular))
     return base, with_s(base), stem + "ing", past, done
@@ -193,7 +193,7 @@ def starts_with_vowel(word):
 
 # --- lexicon: (kind, scene) -> words with their probabilities ---------------------------------------------
 def weigh(words, flat=3):
-    """Words of a list with their probabilities: the n-th word (n = 0, 1, ...) has a weight of 1/(n + flat)."""
+    """Words of a list with their probabilities: the n-th word (n = 0, 1, ...) weighs 1/(n + flat)."""
     weights = [1 / (n + flat) for n in range(len(words))]
     return [(word, weight / sum(weights)) for word, weight in zip(words, weights, strict=True)]
 
@@ -486,8 +486,8 @@ def probability(words):
 
 
 # --- the best possible detector ---------------------------------------------------------------------------
-CLASSES = {"person": "noun", "place": "noun", "thing": "noun", "trans": "verb", "act": "verb", "reflexive": "verb",
-           "person_adjective": "adjective", "thing_adjective": "adjective"}
+CLASSES = {"person": "noun", "place": "noun", "thing": "noun", "trans": "verb", "act": "verb",
+           "reflexive": "verb", "person_adjective": "adjective", "thing_adjective": "adjective"}
 
 
 def replacement_rule(rule):
@@ -569,9 +569,11 @@ def best_scores(rule="easy", n=2000, seed=0):
 
     auc: the chance that a replaced word is more suspect than an original one, over the words of all
     sentences. found: the share of sentences in which the replaced word is the most suspect. chance: found
-    by guessing. What is left of error comes from the draw: at most about 1 / (2 sqrt(n)).
+    by guessing. What is left of error comes from the draw: at most about 1 / (2 sqrt(n)). `rule` as in
+    `BestDetector`, or one that is made already (making it takes a second).
     """
-    detector, rng, scores, labels, found = BestDetector(rule), np.random.default_rng(seed), [], [], []
+    detector = rule if isinstance(rule, BestDetector) else BestDetector(rule)
+    rng, scores, labels, found = np.random.default_rng(seed), [], [], []
     asked = (detector.replace(words, rng) for _, words in draw(seed))
     for words, place in itertools.islice(filter(None, asked), n):
         suspicion = detector.suspicion(words)
@@ -603,8 +605,8 @@ FINITE = {f"{verb}.{number}" for verb in AGREEING for number in NUMBERS}
 SWAPS = [("is", "are"), ("was", "were"), ("has", "have"), ("does", "do"),
          ("this", "these"), ("that", "those"), ("a", "an")]
 EXACT = {"a": "article", "an": "article", "det.sg": "determiner", "det.pl": "determiner",
-         "self.unknown": "reflexive", "himself": "reflexive", "herself": "reflexive", "themselves": "reflexive",
-         "he": "pronoun", "she": "pronoun", "they": "pronoun"}
+         "self.unknown": "reflexive", "himself": "reflexive", "herself": "reflexive",
+         "themselves": "reflexive", "he": "pronoun", "she": "pronoun", "they": "pronoun"}
 
 
 @lru_cache
