@@ -221,7 +221,7 @@ class Electra(nn.Module):
             nn.init.normal_(module.weight, std=self.preset.initial_std or module.in_features**-0.5)
             nn.init.zeros_(module.bias)
         elif isinstance(module, nn.Embedding):
-            nn.init.normal_(module.weight, std=self.preset.initial_std or module.embedding_dim**-0.5)
+            nn.init.normal_(module.weight, std=self.preset.embedding_std)
 
     def forward(self, ids, attention_mask=None):
         """One step of ELECTRA on ids (B, T), attention_mask (B, T) with 1 or True for real tokens; returns a `Step`."""

@@ -40,6 +40,8 @@ class Preset:
     norm: str = "post"
     sharing: str = "embeddings"
     initial_std: float | None = None  # None: 1/sqrt(fan in); BERT's .02 is far too small for narrow models
+    embedding_std: float = 0.02
+    unigram_start: bool = False  # the generator's biases begin at the log frequencies of the tokens
     dropout: float = 0.0  # a run that sees each sentence two or three times has nothing to overfit
     # Objective; paper section 2
     mask_rate: float = 0.15
@@ -50,6 +52,7 @@ class Preset:
     tokens: int = 5_000_000
     batch_tokens: int = 1024
     learning_rate: float = 1e-3
+    generator_rate: float = 1.0  # the generator's own learning rate, as a share of the discriminator's
     warmup: float = 0.05  # share of all steps
     weight_decay: float = 0.01
     beta2: float = 0.98  # AdamW's second average: short runs cannot wait for .999
@@ -98,7 +101,7 @@ class Preset:
 
 PRESETS = {
     "tiny": Preset(
-        name="tiny", vocab_size=2048, max_length=32, embedding=32, width=32, layers=2, heads=2, feed_forward=64,
+        name="tiny", vocab_size=2048, max_length=64, embedding=32, width=32, layers=2, heads=2, feed_forward=64,
         generator_width=16, generator_layers=1, generator_heads=1, generator_feed_forward=32, tokens=200_000,
         batch_tokens=512, learning_rate=3e-3,
     ),

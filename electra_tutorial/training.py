@@ -36,7 +36,15 @@ from electra_tutorial.judgement import probe_sentences, watch_probes
 from electra_tutorial.model import Electra
 from electra_tutorial.presets import PRESETS, Preset
 from electra_tutorial.sources import cache_dir
-from electra_tutorial.tokens import batch_order, collate, load_tokenizer, make_rows, save_tokenizer, train_tokenizer
+from electra_tutorial.tokens import (
+    SPECIAL_TOKENS,
+    batch_order,
+    collate,
+    load_tokenizer,
+    make_rows,
+    save_tokenizer,
+    train_tokenizer,
+)
 
 EVALUATIONS = 12  # in a run, evenly spaced; the last one takes the whole exam
 QUICK_EXAM = 300  # sentences of each kind while training
@@ -45,16 +53,22 @@ SAVE_EVERY = 120.0  # seconds between checkpoints
 
 
 # --- the optimiser ------------------------------------------------------------------------------------------
-def parameter_groups(electra, weight_decay):
-    """Every parameter once: matrices decay, norms and biases do not (they are few, and not about size)."""
-    decayed = [p for p in electra.parameters() if p.dim() >= 2]
-    plain = [p for p in electra.parameters() if p.dim() < 2]
-    return [{"params": decayed, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
+def parameter_groups(electra, weight_decay, generator_rate=1.0):
+    """Every parameter once. Matrices decay, norms and biases do not: they are few, and their size is no sign of overfitting.
+
+    `scale` multiplies the learning rate: `generator_rate` for what the generator has alone, 1 for all else.
+    """
+    own, rest, shared = clipping_groups(electra)
+    groups = []
+    for parameters, scale in ((own, generator_rate), (rest + shared, 1.0)):
+        for decay, chosen in ((weight_decay, lambda p: p.dim() >= 2), (0.0, lambda p: p.dim() < 2)):
+            groups.append({"params": [p for p in parameters if chosen(p)], "weight_decay": decay, "scale": scale})
+    return groups
 
 
 def make_optimizer(electra, preset):
     """AdamW with the paper's epsilon; the fused form does all parameters in one call."""
-    groups = parameter_groups(electra, preset.weight_decay)
+    groups = parameter_groups(electra, preset.weight_decay, preset.generator_rate)
     device = next(electra.parameters()).device
     return torch.optim.AdamW(groups, lr=preset.learning_rate, betas=(0.9, preset.beta2), eps=1e-6, fused=device.type != "mps")
 
@@ -105,6 +119,18 @@ def batch_stream(rows, batch_tokens, seed, start=0, rank=0, world=1):
         epoch += 1
 
 
+def start_at_unigram(generator, rows):
+    """Let the generator begin with the frequencies of the tokens, which it would otherwise spend its first minute learning.
+
+    Only biases that are still all zero are set: a generator that was trained before keeps its own.
+    """
+    if not generator.bias.any():
+        counts = np.bincount(rows.ids, minlength=len(generator.bias)).astype(float)
+        counts[: len(SPECIAL_TOKENS)] = 0
+        with torch.no_grad():
+            generator.bias.copy_(torch.from_numpy(np.log((counts + 1) / (counts + 1).sum())))
+
+
 # --- one step ---------------------------------------------------------------------------------------------------
 def train_step(model, optimizer, groups, batch, rate, preset, device, dtype):
     """Forward, backward, clip, step, zero: one update from one batch (ids, attention_mask) of `collate`.
@@ -122,7 +148,7 @@ def train_step(model, optimizer, groups, batch, rate, preset, device, dtype):
         losses += torch.stack([step.generator_loss, step.discriminator_loss]).detach() * share
     clip_gradients(groups, preset.clip)
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group["scale"]
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     return losses
@@ -261,6 +287,8 @@ class Training:
         self.preset = model.preset if model is not None else preset.with_changes(vocab_size=size)
         torch.manual_seed(seed)
         self.electra = (model if model is not None else Electra(self.preset)).to(self.device).train()
+        if self.preset.unigram_start:
+            start_at_unigram(self.electra.generator, self.rows)
         self.electra.rng = torch.Generator(self.device).manual_seed(seed + 1000 * self.rank)
         self.optimizer = make_optimizer(self.electra, self.preset)
         self.groups = clipping_groups(self.electra)
