@@ -76,14 +76,16 @@ class Tree:
         (folder / "fakes" / "venv.py").write_text(FAKE_VENV)
         (folder / "fake_python.py").write_text(FAKE_PYTHON.format(python=sys.executable))
         # Not the outer run's settings: these tests may themselves run under `make test`.
-        outer = ("ELECTRA_TUTORIAL_DATA", "OMP_NUM_THREADS", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES")
+        outer = ("ELECTRA_TUTORIAL_DATA", "OMP_NUM_THREADS", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
         self.environment = {name: value for name, value in os.environ.items() if name not in outer}
         self.environment.update(PYTHONPATH=str(folder / "fakes"), PYTHONDONTWRITEBYTECODE="1")
 
     def open(self, *words):
         command = [sys.executable, "-S", str(self.folder / "course.py"), *words]
-        return subprocess.Popen(command, env=self.environment, cwd=self.folder, text=True, stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE)
+        # A shell's background job ignores Ctrl-C, and so would what it starts.
+        return subprocess.Popen(command, env=self.environment, cwd=self.folder, text=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
 
     def run(self, *words):
         """Return (exit code, stdout, stderr)."""
@@ -357,7 +359,8 @@ def run_pretending(tree, lies, *words):
 
 
 def run(command, tree):
-    return subprocess.run(command, env=tree.environment, cwd=tree.folder, text=True, capture_output=True, timeout=60)
+    return subprocess.run(command, env=tree.environment, cwd=tree.folder, text=True, timeout=60,
+                          capture_output=True)
 
 
 def test_a_full_disk_is_noticed_before_anything_is_made(tree):
