@@ -281,7 +281,7 @@ class Training:
         self.device = choose_device(device)
         self.rank, self.world = join_processes(self.device)
         self.corpus, self.tokenizer, self.rows = prepare_text(preset, corpus)
-        size = self.tokenizer.get_vocab_size()
+        self.vocab_size_asked, size = preset.vocab_size, self.tokenizer.get_vocab_size()  # a small corpus gives fewer
         if model is not None and model.preset.vocab_size < size:
             raise UserError(f"The model has {model.preset.vocab_size} tokens, this corpus's vocabulary {size}: build it for {size}.")
         self.preset = model.preset if model is not None else preset.with_changes(vocab_size=size)
@@ -409,7 +409,7 @@ class Training:
     def config(self):
         return {"corpus": self.corpus.name, "seed": self.seed, "total_steps": self.total, "dtype": self.dtype,
                 "device": self.device.type, "threads": torch.get_num_threads(), "processes": self.world,
-                "electra_tutorial": __version__}
+                "vocab_size_asked": self.vocab_size_asked, "electra_tutorial": __version__}
 
     def random_state(self):
         """Every random stream of every process, by name; the data's needs none, it follows from seed and step."""
