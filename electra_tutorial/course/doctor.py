@@ -62,7 +62,7 @@ def main(as_json=False):
     findings = examine()
     well = all(finding["state"] != "fix" for finding in findings)
     if as_json:
-        print(json.dumps({"ok": well, "checks": findings}, indent=1, ensure_ascii=False))
+        print(json.dumps({"ok": well, "checks": findings}, indent=1))
         return 0 if well else 1
     for finding in findings:
         print(f"{finding['state'].upper():4}  {finding['name']:14}  {finding['found']}")
