@@ -160,7 +160,7 @@ def server(tmp_path_factory):
         yield process, port, token
     finally:
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=120)
 
 
 def read_address(lines):
@@ -172,7 +172,7 @@ def read_address(lines):
 
 
 def wait_for_answer(port):
-    limit = time.monotonic() + 20
+    limit = time.monotonic() + 120
     while time.monotonic() < limit:
         try:
             return ask(port, "/api")
@@ -182,7 +182,7 @@ def wait_for_answer(port):
 
 
 def ask(port, path, token=None):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
     connection.request("GET", path, headers={"Authorization": f"token {token}"} if token else {})
     answer = connection.getresponse()
     return answer.status, answer.read().decode()

@@ -46,7 +46,7 @@ def alone(tmp_path_factory):
     def run(*words):
         asked.write_text("")
         command = [*(cut_off if can else []), sys.executable, *words]
-        done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(command, env=environment, cwd=folder, text=True, capture_output=True)
         assert done.returncode in (0, 1), done.stderr  # 1: the doctor found something to mend
         return done.stdout, asked.read_text()
     return run
@@ -61,8 +61,10 @@ def model(tmp_path_factory):
     return str(save(electra, tokenizer, tmp_path_factory.mktemp("model") / "toy"))
 
 
-@pytest.mark.parametrize("question", ["getaddrinfo('example.invalid', 80)", "gethostbyname('example.invalid')",
-                                      "create_connection(('203.0.113.1', 80), timeout=.1)"])
+@pytest.mark.parametrize("question", [
+    "getaddrinfo('example.invalid', 80)", "gethostbyname('example.invalid')",
+    "create_connection(('203.0.113.1', 80), timeout=.1)",
+])
 def test_the_watch_notices_a_question(alone, question):
     asked = alone("-c", f"import socket\ntry:\n    socket.{question}\nexcept OSError:\n    pass")[1]
     assert asked.startswith("socket.") and ("example.invalid" in asked or "203.0.113.1" in asked)
