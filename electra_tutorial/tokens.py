@@ -200,8 +200,6 @@ class Rows:
 
 def encode_lines(lines, tokenizer):
     """Yield each line's list of piece ids, without [CLS] and [SEP]; many lines at a time, on all cores."""
-    tokenizer = Tokenizer.from_str(tokenizer.to_str())
-    tokenizer.encode_special_tokens = True  # in a corpus "[MASK]" is a word between brackets, not our token
     for start in range(0, len(lines), LINES_AT_ONCE):
         chunk = lines[start : start + LINES_AT_ONCE]
         for encoding in tokenizer.encode_batch_fast(chunk, add_special_tokens=False):
@@ -259,6 +257,8 @@ def make_rows(lines, tokenizer, max_length, packing=False, cache=None):
 
 def row_parts(lines, tokenizer, room, packing):
     """The ids of each row, without [CLS] and [SEP]: an iterator of lists of at most `room` ids."""
+    tokenizer = Tokenizer.from_str(tokenizer.to_str())
+    tokenizer.encode_special_tokens = True  # in a corpus "[MASK]" is a word between brackets, not our token
     parts = (
         part
         for line, ids in zip(lines, encode_lines(lines, tokenizer), strict=True)
