@@ -1,15 +1,17 @@
 """What the two models say about a sentence, piece by piece: the plain data that every picture is drawn from.
 
-`judge` plays one round of the game on a sentence of your own: places are hidden, the generator proposes, one token a place is
-drawn, and the discriminator says of every token how likely it is to be a fake. `rejudge` shows the same fakes to another
-model, and `attentions_of` returns what its heads looked at meanwhile. Places count pieces as printed, [CLS] = 0.
+`judge` plays one round of the game on a sentence of your own: places are hidden, the generator proposes,
+one token a place is drawn, and the discriminator says of every token how likely it is to be a fake.
+`rejudge` shows the same fakes to another model, and `attentions_of` returns what its heads looked at
+meanwhile. Places count pieces as printed, [CLS] = 0.
 
     T pieces of the sentence with [CLS] and [SEP], N hidden places, V vocabulary, H heads
 """
 import math
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
+from numbers import Integral, Real
 
 import numpy as np
 import torch
@@ -20,7 +22,7 @@ from electra_tutorial.evaluation import piece_logits, quietly
 from electra_tutorial.model import forbid_special
 from electra_tutorial.tokens import CLS_ID, MASK_ID, SEP_ID, SPECIAL_TOKENS, UNK_ID, word_groups
 
-# Sentences of our own, written for the time-lapse: text, and the word that does not belong (None: nothing was replaced).
+# Sentences of our own, written for the time-lapse: text, and the word that does not belong (None: none).
 PROBES = (
     ("The children are playing in the garden.", None),
     ("The children is playing in the garden.", "is"),
@@ -33,32 +35,36 @@ PROBES = (
     ("They was surprised by the news.", "was"),
     ("The film was released in the United carrots in 1998.", "carrots"),
 )
+# An English sentence with so few of its words whole in a vocabulary of 8,192 pieces is one in 500; sentences
+# in eight other languages in Latin script have .12 to .44.
+FEW_WHOLE_WORDS = 0.45
+LONGEST_WORD = 100  # characters; the tokenizer cuts no longer one
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """One round of the game, as plain data. Lists without a note have one entry a piece, [CLS] and [SEP] included: (T,)."""
+    """One round of the game, as plain data. A list without a note: one entry a piece, [CLS] and [SEP] too."""
 
     text: str
     pieces: list  # the sentence as the model reads it
     ids: list
     words: list  # which places make up each word: a list of lists; [CLS] and [SEP] belong to none
-    word_texts: list  # each word as it was typed, one entry a word
+    word_texts: list  # each word as it was typed: one entry a word
     mask: list  # (N,) the hidden places, in order
     open: list  # those of them at which you typed [MASK]: there is no original to compare with
     samples: list  # (N,) the piece put in at each hidden place
     sample_probabilities: list  # (N,) how likely the generator was to draw it
-    original_probabilities: list  # (N,) how likely it was to draw the original, which would have been no fake
-    proposals: list  # (N, top) what the generator found likeliest there: (piece, probability)
-    corrupted: list  # the pieces after sampling, which the discriminator reads
+    original_probabilities: list  # (N,) how likely the original was, which would have been no fake
+    proposals: list  # (N,) what the generator found likeliest there: a list of (piece, probability)
+    corrupted: list  # the pieces after sampling: what the discriminator reads
     corrupted_ids: list
     labels: list  # bool, True = really replaced; a sample equal to the original is not
     p_replaced: list  # P(replaced) of each piece of the corrupted sentence
     p_unedited: list  # P(replaced) of each piece of the sentence as it was typed
-    base_rate: float  # the share of fakes the discriminator was brought up with: what it says when it knows nothing
+    base_rate: float  # the share of fakes in training: what a discriminator says that knows nothing
     temperature: float
     seed: int
-    notes: list  # sentences you should read beside the numbers
+    notes: list  # sentences to read beside the numbers
 
     @property
     def masked(self):
@@ -75,6 +81,20 @@ class Judgement:
         """(T,) bool: [CLS] and [SEP], which are nobody's words."""
         return [i in (CLS_ID, SEP_ID) for i in self.ids]
 
+    def word_suspicion(self):
+        """P(replaced) of each word of the corrupted sentence, the highest of its pieces; None if cut off."""
+        return [max((self.p_replaced[place] for place in word), default=None) for word in self.words]
+
+    def word_labels(self):
+        """Whether each word holds a replaced piece: one bool a word."""
+        return [any(self.labels[place] for place in word) for word in self.words]
+
+    def corrupted_words(self):
+        """The words of the corrupted sentence as text; an untouched one as it was typed."""
+        joined = ["".join(self.corrupted[place].removeprefix("##") for place in word) for word in self.words]
+        touched = [any(place in self.mask for place in word) for word in self.words]
+        return [new if hit else old for new, old, hit in zip(joined, self.word_texts, touched, strict=True)]
+
     def to_dict(self):
         """Plain data for JSON: the fields, and the masked pieces."""
         return {**asdict(self), "masked": self.masked}
@@ -82,19 +102,22 @@ class Judgement:
 
 # --- judging ----------------------------------------------------------------------------------------------
 def judge(text, model=None, tokenizer=None, mask=None, seed=0, temperature=1.0, top=5, samples=None):
-    """Hide some places of a sentence, let the generator fill them, and ask the discriminator about every piece.
+    """Hide places of a sentence, let the generator fill them, and ask the discriminator about every piece.
 
-    model: an `Electra` (then the tokenizer too), a `Run`, a model folder, or None for the one that comes with the course.
-    mask: the places to hide; None draws as many as in training, by the seed; [] hides none, so the sentence is judged as it
-    is. samples: pieces of your own to put there instead of drawing them. temperature: of the drawing, 0 = the likeliest.
-    A typed "[MASK]" is a place for the generator to fill; "[SEP]" and the like are brackets and a word.
+    model: an `Electra` (then the tokenizer too), a `Run`, a model folder, or None for the mini ELECTRA that
+    comes with the course. mask: the places to hide; None draws as many as in training, by the seed; [] hides
+    none, so that the sentence is judged as it is. samples: pieces of your own to put there, one a place,
+    instead of drawing. temperature: of the drawing; 0 takes the likeliest. top: how many proposals to keep.
+    A typed "[MASK]" is one more place for the generator to fill; "[SEP]" and the like are read as text.
 
-    Returns a `Judgement`. Raises `UserError` for a text without a word, a place that is not there or is a special token,
-    a sample that is no single piece, a negative temperature.
+    Returns a `Judgement`, its numbers those of the models' own forward passes (paper, section 2). Raises
+    `UserError` for a text without a word, a place that is not there or holds a special token, a sample that
+    is not one piece of the vocabulary, and a temperature below 0.
     """
     electra, tokenizer, base_rate = find_model(model, tokenizer)
-    if not (isinstance(temperature, int | float) and 0 <= temperature < math.inf):
-        raise UserError(f"The temperature {temperature} is no number from 0 up: 0 takes the likeliest token, 1 the model's own odds.")
+    if not (isinstance(temperature, Real) and 0 <= temperature < math.inf):
+        raise UserError(f"A temperature of {temperature} cannot be used: give 0 (the likeliest token) or more "
+                        "(1: the generator's own odds).")
     sentence = read_text(text, tokenizer, electra.preset.max_length)
     mask = draw_mask(sentence, electra, seed) if mask is None else check_mask(mask, sentence)
     if samples is not None:
@@ -102,122 +125,139 @@ def judge(text, model=None, tokenizer=None, mask=None, seed=0, temperature=1.0, 
     return play(sentence, mask, samples, electra, tokenizer, base_rate, temperature, seed, top)
 
 
-def rejudge(judgement, model=None, tokenizer=None, base_rate=None):
-    """Another model's opinion of the same fakes: a `Judgement` with the same words and labels.
+def rejudge(judgement, model=None, tokenizer=None):
+    """Another model's opinion of the same fakes: a `Judgement` with the same words and the same labels.
 
-    With the same vocabulary it reads the very same tokens. With another, it reads the corrupted words cut its own way, and
-    the labels are carried over word by word. The base rate stays the first one's, so that colours can be compared.
+    With the same vocabulary it reads the very same tokens. With another, it reads the corrupted words as its
+    own vocabulary cuts them, nothing is hidden, and the labels are carried over word by word. The base rate
+    stays the first judgement's, so that colours can be compared. Raises `UserError` as `judge` does.
     """
     electra, tokenizer, _ = find_model(model, tokenizer)
-    base_rate = judgement.base_rate if base_rate is None else base_rate
-    read = [tokenizer.token_to_id(piece) for piece in (*judgement.pieces, *judgement.corrupted)]
-    if read == judgement.ids + judgement.corrupted_ids and len(judgement.ids) <= electra.preset.max_length:
-        sentence = Sentence(judgement.text, judgement.pieces, judgement.ids, judgement.words, judgement.word_texts, judgement.notes)
-        samples = [judgement.corrupted_ids[place] for place in judgement.mask]
-        return play(sentence, judgement.mask, samples, electra, tokenizer, base_rate, judgement.temperature, judgement.seed,
-                    max((len(p) for p in judgement.proposals), default=5))
-    return carry_over(judgement, electra, tokenizer, base_rate)
+    sentence = read_text(judgement.text, tokenizer, electra.preset.max_length)
+    corrupted = [tokenizer.token_to_id(piece) for piece in judgement.corrupted]
+    if sentence.ids != judgement.ids or corrupted != judgement.corrupted_ids:
+        return carry_over(judgement, electra, tokenizer)
+    samples = [judgement.corrupted_ids[place] for place in judgement.mask]
+    top = max((len(row) for row in judgement.proposals), default=0)
+    judged = play(sentence, judgement.mask, samples, electra, tokenizer, judgement.base_rate,
+                  judgement.temperature, judgement.seed, top)
+    return replace(judged, labels=judgement.labels)
+
+
+def carry_over(judgement, electra, tokenizer):
+    """The corrupted words in another vocabulary, nothing hidden, their labels carried over word by word."""
+    texts, fake = judgement.corrupted_words(), judgement.word_labels()
+    encoding = tokenizer.encode(texts, is_pretokenized=True, add_special_tokens=False)
+    room = electra.preset.max_length - 2
+    ids, word_of = [CLS_ID, *encoding.ids[:room], SEP_ID], encoding.word_ids[:room]
+    words = [[place + 1 for place, word in enumerate(word_of) if word == w] for w in range(len(texts))]
+    notes = ["This model has another vocabulary: it reads the same words cut into its own pieces."]
+    pieces = [tokenizer.id_to_token(i) for i in ids]
+    sentence = Sentence(" ".join(texts), pieces, ids, words, texts, notes)
+    judged = play(sentence, [], [], electra, tokenizer, judgement.base_rate, judgement.temperature,
+                  judgement.seed, 0)
+    return replace(judged, labels=[False, *(fake[word] for word in word_of), False])
 
 
 def find_model(model, tokenizer):
-    """(electra, tokenizer, base rate) of whatever was given: an `Electra`, a `Run`, a folder, or None.
+    """(electra, tokenizer, base rate) of what was given: an `Electra`, a `Run`, a folder, or None.
 
-    The base rate is the share of replaced tokens at the last evaluation; of a model without one, the share it masks.
+    The base rate is the share of replaced tokens at the last evaluation; without one, the share masked.
     """
     if hasattr(model, "electra"):  # a `Run`
-        return model.electra, model.tokenizer, model.metrics.get("replaced_share") or model.electra.preset.mask_rate
+        return model.electra, model.tokenizer, base_rate_of(model.electra, model.metrics)
     if hasattr(model, "discriminator"):
         if tokenizer is None:
-            raise UserError("A model alone cannot read text: give its tokenizer too, or the folder both are in.")
-        return model, tokenizer, model.preset.mask_rate
+            raise UserError("A model alone cannot read text: give its tokenizer, or the folder of both.")
+        return model, tokenizer, base_rate_of(model, {})
     folder = model_folder(model)
     return load_once(folder, tuple(file.stat().st_mtime_ns for file in sorted(folder.glob("*.*"))))
 
 
 @lru_cache(maxsize=3)
 def load_once(folder, changed):
-    """(electra, tokenizer, base rate) of a folder, kept for the next sentence until its files change."""
+    """(electra, tokenizer, base rate) of a folder, kept for the next sentence until a file in it changes."""
     electra, tokenizer = load(folder)
     metrics = read_json(folder / "metrics.json") if (folder / "metrics.json").is_file() else {}
-    return electra, tokenizer, metrics.get("replaced_share") or electra.preset.mask_rate
+    return electra, tokenizer, base_rate_of(electra, metrics)
 
 
+def base_rate_of(electra, metrics):
+    """The share of fakes among the tokens the discriminator was trained on, as far as is known."""
+    share = metrics.get("replaced_share") if isinstance(metrics, dict) else None
+    return float(share) if isinstance(share, Real) and 0 < share < 1 else electra.preset.mask_rate
+
+
+# --- one round of the game ----------------------------------------------------------------------------------
 def play(sentence, mask, samples, electra, tokenizer, base_rate, temperature, seed, top):
-    """One round of the game at given places: the `Judgement`. samples (N,) ids, or None to draw them from the generator."""
-    ids = torch.tensor([sentence.ids])  # (1, T)
-    chosen = torch.zeros_like(ids, dtype=torch.bool)  # (1, T)
+    """Fill the hidden places, with samples (N,) ids or, if None, from the generator: the `Judgement`."""
+    ids, chosen = torch.tensor([sentence.ids]), torch.zeros(1, len(sentence.ids), dtype=torch.bool)  # (1, T)
     chosen[0, mask] = True
     logits = generator_logits(electra, ids, chosen)  # (N, V)
-    odds = tempered(logits, temperature)  # (N, V)
     if samples is None:
         samples = electra.objective.sample(logits, temperature, torch.Generator().manual_seed(2 * seed + 1))
     samples = torch.as_tensor(samples, dtype=torch.long)  # (N,)
     corrupted = electra.objective.corrupt(ids, chosen, samples)  # (1, T)
-    labels = electra.objective.label(ids, corrupted)[0].tolist()
+    labels = electra.objective.label(ids, corrupted)  # (1, T)
     unedited, replaced = probabilities(electra, [sentence.ids, corrupted[0].tolist()])
-    best = logits.topk(min(top, logits.shape[-1]), dim=-1).indices  # (N, top)
     open_places = [place for place in mask if sentence.ids[place] == MASK_ID]
-    piece = tokenizer.id_to_token
     return Judgement(
-        text=sentence.text, pieces=sentence.pieces, ids=sentence.ids, words=sentence.words, word_texts=sentence.word_texts,
+        **vars(sentence) | {"notes": sentence.notes + open_notes(open_places)},
         mask=list(mask), open=open_places,
-        samples=[piece(i) for i in samples.tolist()],
-        sample_probabilities=[row[i] for row, i in zip(odds.tolist(), samples.tolist(), strict=True)],
-        original_probabilities=[row[sentence.ids[place]] for row, place in zip(odds.tolist(), mask, strict=True)],
-        proposals=[[(piece(i), odds[n, i].item()) for i in row] for n, row in enumerate(best.tolist())],
-        corrupted=[piece(i) for i in corrupted[0].tolist()], corrupted_ids=corrupted[0].tolist(), labels=labels,
+        **generator_report(logits, ids[chosen], samples, temperature, top, tokenizer),
+        corrupted=[tokenizer.id_to_token(i) for i in corrupted[0].tolist()],
+        corrupted_ids=corrupted[0].tolist(), labels=labels[0].tolist(),
         p_replaced=replaced, p_unedited=unedited, base_rate=base_rate, temperature=temperature, seed=seed,
-        notes=sentence.notes + play_notes(sentence, mask, open_places),
     )
 
 
 def generator_logits(electra, ids, chosen):
-    """What the generator thinks of each token of the vocabulary at the hidden places, special tokens ruled out: (N, V)."""
+    """The generator's logits at the hidden places, special tokens ruled out: (N, V), on the CPU."""
     with quietly(electra) as device:
-        masked = ids.masked_fill(chosen, MASK_ID).to(device)
-        visible = torch.ones_like(masked, dtype=torch.bool)
-        return forbid_special(electra.generator(masked, visible, chosen.to(device)).float()).cpu()
+        masked_ids = ids.masked_fill(chosen, MASK_ID).to(device)  # (1, T)
+        visible = torch.ones_like(masked_ids, dtype=torch.bool)
+        return forbid_special(electra.generator(masked_ids, visible, chosen.to(device)).float()).cpu()
 
 
 def tempered(logits, temperature):
-    """The probabilities that samples are drawn with: logits (N, V) -> (N, V). At temperature 0 all of it on the likeliest."""
+    """The odds that samples are drawn with: (N, V) -> (N, V). At temperature 0 all on the likeliest."""
     if temperature == 0:
         return torch.zeros_like(logits).scatter(-1, logits.argmax(dim=-1, keepdim=True), 1.0)
     return torch.softmax(logits / temperature, dim=-1)
 
 
+def generator_report(logits, originals, samples, temperature, top, tokenizer):
+    """What the generator drew, proposed and thought of the original, at each hidden place: fields by name."""
+    odds = tempered(logits, temperature)  # (N, V)
+    best = logits.topk(min(top, logits.shape[-1]), dim=-1).indices  # (N, top)
+    piece = tokenizer.id_to_token
+    return {
+        "samples": [piece(i) for i in samples.tolist()],
+        "sample_probabilities": odds.gather(1, samples[:, None])[:, 0].tolist(),
+        "original_probabilities": odds.gather(1, originals[:, None])[:, 0].tolist(),
+        "proposals": [[(piece(i), row[i].item()) for i in places.tolist()]
+                      for row, places in zip(odds, best, strict=True)],
+    }
+
+
 def probabilities(electra, rows):
     """P(replaced) of every piece of each row of ids: a list of lists."""
-    return [(1 / (1 + np.exp(-x.astype(float)))).tolist() for x in piece_logits(electra.discriminator, rows)]
+    logits = piece_logits(electra.discriminator, rows)
+    return [(1 / (1 + np.exp(-x.astype(np.float64)))).tolist() for x in logits]
 
 
-def carry_over(judgement, electra, tokenizer, base_rate):
-    """The corrupted words in another vocabulary, nothing hidden, their labels carried over word by word."""
-    texts = corrupted_words(judgement)
-    encoding = tokenizer.encode(texts, is_pretokenized=True)
-    places = [place for place, word in enumerate(encoding.word_ids) if word is not None][: electra.preset.max_length - 2]
-    ids = [CLS_ID, *(encoding.ids[place] for place in places), SEP_ID]
-    word_of = [encoding.word_ids[place] for place in places]
-    words = [[n + 1 for n, word in enumerate(word_of) if word == w] for w in range(len(texts))]
-    fake = [any(judgement.labels[place] for place in word) for word in judgement.words]
-    note = "This model cuts words into other pieces, so it judges the replaced words as its own vocabulary spells them."
-    sentence = Sentence(" ".join(texts), [tokenizer.id_to_token(i) for i in ids], ids, words, texts, [note])
-    judged = play(sentence, [], [], electra, tokenizer, base_rate, judgement.temperature, judgement.seed, 0)
-    labels = [False, *(fake[word] for word in word_of), False]
-    return Judgement(**{**vars(judged), "labels": labels})
+def open_notes(places):
+    """What to say of places at which [MASK] was typed."""
+    if not places:
+        return []
+    return [f"You typed [MASK] at place {', '.join(map(str, places))}: the generator fills it, and there is no "
+            "original to compare with."]
 
 
-def corrupted_words(judgement):
-    """Each word of the corrupted sentence as text; an untouched one as it was typed."""
-    joined = ("".join(judgement.corrupted[place].removeprefix("##") for place in word) for word in judgement.words)
-    touched = (any(place in judgement.mask for place in word) for word in judgement.words)
-    return [new if changed else old for new, old, changed in zip(joined, judgement.word_texts, touched, strict=True)]
-
-
-# --- reading what was typed --------------------------------------------------------------------------------------
+# --- reading what was typed ---------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Sentence:
-    """A text as the model reads it: the first fields of a `Judgement`."""
+    """A text as the model reads it: the first fields of a `Judgement`, and the first notes."""
 
     text: str
     pieces: list
@@ -228,21 +268,27 @@ class Sentence:
 
 
 def read_text(text, tokenizer, max_length):
-    """Cut a text into pieces, as many as the model has places for: a `Sentence`. Raises `UserError` without a word in it."""
+    """Cut a text into pieces, as many as the model has places for: a `Sentence`.
+
+    Raises `UserError` when there is no word in it. What is cut off, and words the model cannot know, are said
+    in the notes.
+    """
     if not isinstance(text, str) or not text.strip():
-        raise UserError(f"There is nothing to judge in {text!r}: type a sentence.")
-    # Only [MASK] keeps its special sense; the other names of special tokens become brackets and a word.
-    spaced = re.sub(r"\[(PAD|UNK|CLS|SEP)\]", r"[ \1 ]", text)
-    encoding = tokenizer.encode(spaced)
+        raise UserError(f"There is nothing to judge in {text!r}: give a sentence.")
+    readable = text.encode("utf-8", "replace").decode("utf-8")  # a terminal may pass on half a character
+    # Of the special tokens only [MASK] can be typed; the others become brackets and a word.
+    readable = re.sub(r"\[(PAD|UNK|CLS|SEP)\]", r"[ \1 ]", readable)
+    encoding = tokenizer.encode(readable)
     words = word_groups(encoding)
     if not words:
-        raise UserError(f"There is no word in {shortened(text)!r}, only characters that are left out: type a sentence.")
+        raise UserError(f"There is no word in {shortened(text)!r}, only characters the model leaves out: "
+                        "give a sentence.")
     kept = [word for word in words if word[-1] <= max_length - 2] or [words[0][: max_length - 2]]
     end = kept[-1][-1] + 1
-    ids, pieces = encoding.ids[:end] + [SEP_ID], encoding.tokens[:end] + ["[SEP]"]
-    texts = [spaced[encoding.offsets[word[0]][0] : encoding.offsets[word[-1]][1]] for word in kept]
-    notes = cut_notes(kept, words, end, len(encoding.ids), max_length) + language_notes(kept, ids)
-    return Sentence(text, pieces, ids, kept, texts, notes)
+    texts = [readable[encoding.offsets[word[0]][0] : encoding.offsets[word[-1]][1]] for word in kept]
+    ids = [*encoding.ids[:end], SEP_ID]
+    notes = cut_notes(words, kept, max_length) + language_notes(kept, texts, ids)
+    return Sentence(text, [*encoding.tokens[:end], "[SEP]"], ids, kept, texts, notes)
 
 
 def shortened(text, limit=40):
@@ -250,95 +296,94 @@ def shortened(text, limit=40):
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def cut_notes(kept, words, end, length, max_length):
-    """What to say when a text does not fit into the model's places."""
-    if end == length - 1:
+def cut_notes(words, kept, max_length):
+    """What to say when not all words of a text fit into the model's places."""
+    if kept == words:
         return []
-    if len(kept) == len(words) == 1:
-        return [f"The word is too long: the model reads {max_length} pieces at once, so only its first {end - 1} are judged."]
-    return [f"The text was cut: the model reads {max_length} pieces at once, so the first {len(kept)} of {len(words)} words are judged."]
+    begin = f"The text was cut: this model reads {max_length} pieces at once, "
+    if len(kept) == 1 and len(kept[0]) < len(words[0]):
+        return [f"{begin}so of its first word only {len(kept[0])} pieces of {len(words[0])} are judged."]
+    return [f"{begin}so the first {len(kept)} of {len(words)} words are judged."]
 
 
-def language_notes(words, ids):
-    """What to say when the model cannot know the words: its training text was English."""
-    unknown = sum(any(ids[place] == UNK_ID for place in word) for word in words)
-    letters = [word for word in words if len(word) > 1 or ids[word[0]] not in range(5)]
+def language_notes(words, texts, ids):
+    """What to say when the model cannot know the words: all it ever read was its training text."""
+    if any(len(text) > LONGEST_WORD for text in texts):
+        return [f"A word of more than {LONGEST_WORD} letters is [UNK], a token that tells the model nothing."]
+    unknown = sum(UNK_ID in (ids[place] for place in word) for word in words)
     if 2 * unknown > len(words):
-        return [f"The model never saw this language: {unknown} of {len(words)} words are [UNK], a token it knows nothing about."]
+        return [f"The model never saw this language: {unknown} of {len(words)} words are [UNK], a token that "
+                "tells it nothing."]
     if unknown:
-        return [f"{unknown} of {len(words)} words {'is' if unknown == 1 else 'are'} [UNK]: made of characters the model never saw."]
-    if len(letters) >= 4 and sum(map(len, letters)) > FOREIGN * len(letters):
-        return [f"The model hardly knows these words: they fall into {sum(map(len, words)) / len(words):.1f} pieces each, so this may be "
-                "a language it never saw."]
+        return [f"[UNK] stands for {unknown} of {len(words)} words: the model does not know a character of it."]
+    spelled = [word for word, text in zip(words, texts, strict=True) if text[:1].isalpha()]
+    whole = sum(len(word) == 1 for word in spelled)
+    if len(spelled) >= 4 and whole < FEW_WHOLE_WORDS * len(spelled):
+        return [f"The model hardly knows these words: {whole} of {len(spelled)} stand whole in its "
+                "vocabulary, the others are spelled from pieces. Is this a language it never saw?"]
     return []
 
 
-FOREIGN = 2.2  # pieces a word
-
-
-def play_notes(sentence, mask, open_places):
-    """What to say about the hidden places."""
-    notes = []
-    if open_places:
-        places = ", ".join(map(str, open_places))
-        notes.append(f"You typed [MASK] at place {places}: the generator fills it, and there is no original to compare with.")
-    return notes
-
-
-# --- the hidden places -----------------------------------------------------------------------------------------
+# --- the hidden places --------------------------------------------------------------------------------------
 def draw_mask(sentence, electra, seed):
-    """Places drawn as in training, by the seed, and those at which [MASK] was typed. A list of int."""
+    """Places drawn as in training, by the seed, and those at which [MASK] was typed: a sorted list."""
     ids = torch.tensor([sentence.ids])  # (1, T)
     rng = torch.Generator().manual_seed(2 * seed)
-    _, chosen = electra.objective.mask(ids, ids < len(SPECIAL_TOKENS), electra.preset.mask_rate, MASK_ID, 0.0, rng)
+    special = ids < len(SPECIAL_TOKENS)
+    _, chosen = electra.objective.mask(ids, special, electra.preset.mask_rate, MASK_ID, 0.0, rng)  # (1, T)
     return sorted({*chosen[0].nonzero().flatten().tolist(), *typed_masks(sentence)})
 
 
 def typed_masks(sentence):
-    """The places at which "[MASK]" was typed."""
+    """The places at which "[MASK]" was typed: a list."""
     return [place for place, i in enumerate(sentence.ids) if i == MASK_ID]
 
 
 def check_mask(mask, sentence):
-    """The places to hide, in order, each once. Raises `UserError` for one that is not there or must not be hidden."""
+    """The places to hide, sorted, each once. Raises `UserError` for one that must not be hidden."""
     for place in mask:
-        if not isinstance(place, int) or isinstance(place, bool):
-            raise UserError(f"{place!r} is no place: places are whole numbers, {choices(sentence)}")
+        if not isinstance(place, Integral) or isinstance(place, bool):
+            raise UserError(f"{place!r} is no place: places are whole numbers. {choices(sentence)}")
         if not 0 <= place < len(sentence.ids):
-            raise UserError(f"There is no place {place} in these {len(sentence.ids)} pieces: choose from {choices(sentence)}")
+            raise UserError(f"There is no place {place}: the sentence has the places 0 to "
+                            f"{len(sentence.ids) - 1}. {choices(sentence)}")
         if sentence.ids[place] < len(SPECIAL_TOKENS) and sentence.ids[place] != MASK_ID:
-            raise UserError(f"Place {place} is {sentence.pieces[place]}, a special token, which is never masked: "
-                            f"choose from {choices(sentence)}")
-    return sorted({*mask, *typed_masks(sentence)})
+            raise UserError(f"Place {place} is {sentence.pieces[place]}, a special token, which is never "
+                            f"masked. {choices(sentence)}")
+    return sorted({*map(int, mask), *typed_masks(sentence)})
 
 
 def choices(sentence):
     """The places that may be hidden, with their pieces, for a message."""
-    ordinary = [f"{place} {piece}" for place, (piece, i) in enumerate(zip(sentence.pieces, sentence.ids, strict=True))
-                if i >= len(SPECIAL_TOKENS)]
-    return (", ".join(ordinary) or "none: this text has only special tokens") + "."
+    pairs = zip(sentence.pieces, sentence.ids, strict=True)
+    ordinary = [f"{place} {piece}" for place, (piece, i) in enumerate(pairs) if i >= len(SPECIAL_TOKENS)]
+    return f"Choose from: {' | '.join(ordinary)}" if ordinary else "No piece of this text can be masked."
 
 
 def check_samples(samples, mask, tokenizer):
-    """The ids of pieces to put at the hidden places. Raises `UserError` unless there is one known piece for each."""
-    if len(samples) != len(mask):
-        raise UserError(f"{len(samples)} samples do not fit {len(mask)} hidden places: give one piece for each of {list(mask)}.")
-    ids = []
-    for sample in samples:
-        number = tokenizer.token_to_id(sample.lower()) if isinstance(sample, str) else sample
-        if number is None or not len(SPECIAL_TOKENS) <= number < tokenizer.get_vocab_size():
-            raise UserError(f"{sample!r} is not one piece of this model's vocabulary: it reads it as "
-                            f"{' '.join(tokenizer.encode(str(sample), add_special_tokens=False).tokens)}; choose another word.")
-        ids.append(number)
-    return ids
+    """The ids of pieces to put at the hidden places. Raises `UserError` unless each is one known piece."""
+    if isinstance(samples, str) or len(samples) != len(mask):
+        raise UserError(f"The samples {samples!r} do not fit: give a list, one piece for each place of {mask}.")
+    return [check_sample(sample, tokenizer) for sample in samples]
 
 
-# --- attention ---------------------------------------------------------------------------------------------------
+def check_sample(sample, tokenizer):
+    """The id of one piece, given as text or as an id. Raises `UserError` if there is no such piece."""
+    number = tokenizer.token_to_id(sample.strip().lower()) if isinstance(sample, str) else sample
+    if isinstance(number, Integral) and len(SPECIAL_TOKENS) <= number < tokenizer.get_vocab_size():
+        return int(number)
+    read = " ".join(tokenizer.encode(str(sample), add_special_tokens=False).tokens)
+    raise UserError(f"{sample!r} is not one piece of the vocabulary, which reads it as {read!r}: take another.")
+
+
+# --- attention ----------------------------------------------------------------------------------------------
 def attentions_of(text, model=None, tokenizer=None, which="discriminator"):
-    """What each head of each layer looked at: (pieces, a list with one array (H, T, T) a layer; each row sums to 1).
+    """What each head looked at: (pieces, a list with one float32 array (H, T, T) a layer).
 
-    text: a sentence, read as it is; or a `Judgement`, and then what the model really read: the generator the masked
-    sentence, the discriminator the corrupted one. The numbers are those of the very pass that makes the prediction.
+    Row i of a head says how place i shares its attention out over all places; it sums to 1. text: a
+    sentence, read as it is, or a `Judgement`, and then what the model read: the generator the masked
+    sentence, the discriminator the corrupted one. The numbers are those of the pass that makes the
+    prediction. Raises `UserError` as `judge` does, and for a `which` that is neither model.
     """
     electra, tokenizer, _ = find_model(model, tokenizer)
     if which not in ("discriminator", "generator"):
@@ -349,20 +394,28 @@ def attentions_of(text, model=None, tokenizer=None, which="discriminator"):
         ids = read_text(text, tokenizer, electra.preset.max_length).ids
     with quietly(electra) as device:
         row = torch.tensor([ids], device=device)  # (1, T)
-        _, attentions = getattr(electra, which)(row, torch.ones_like(row, dtype=torch.bool), return_attention=True)
-    return [tokenizer.id_to_token(i) for i in ids], [a[0].float().cpu().numpy() for a in attentions]
+        visible = torch.ones_like(row, dtype=torch.bool)
+        _, attentions = getattr(electra, which)(row, visible, return_attention=True)
+    pieces = [tokenizer.id_to_token(i) for i in ids]
+    return pieces, [layer[0].float().cpu().numpy() for layer in attentions]
 
 
-# --- the time-lapse ----------------------------------------------------------------------------------------------
+# --- the time-lapse -----------------------------------------------------------------------------------------
 def probe_sentences(tokenizer):
-    """The probe sentences as pieces: a list of {text, pieces, replaced}, `replaced` the places of the false word's pieces."""
-    sentences = []
-    for text, false in PROBES:
-        encoding = tokenizer.encode(text)
-        start = text.find(false) if false else -1
-        places = [i for i, (a, b) in enumerate(encoding.offsets) if false and start <= a and b <= start + len(false) and b > a]
-        sentences.append({"text": text, "pieces": encoding.tokens, "replaced": places})
-    return sentences
+    """The probe sentences in pieces: a list of {text, pieces, replaced: the places of the false word}."""
+    return [
+        {"text": text, "pieces": tokenizer.encode(text).tokens, "replaced": places_of(false, text, tokenizer)}
+        for text, false in PROBES
+    ]
+
+
+def places_of(word, text, tokenizer):
+    """The places of the pieces of a word of the text, where it first stands; none for None."""
+    if word is None:
+        return []
+    start = re.search(rf"\b{re.escape(word)}\b", text).start()
+    offsets = tokenizer.encode(text).offsets
+    return [place for place, (a, b) in enumerate(offsets) if start <= a < b <= start + len(word)]
 
 
 def watch_probes(electra, tokenizer):
