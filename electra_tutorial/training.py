@@ -186,6 +186,8 @@ def join_processes(device):
     """(rank, number of processes) under `torchrun`; (0, 1) otherwise."""
     if int(os.environ.get("WORLD_SIZE", 1)) == 1:
         return 0, 1
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # what is gathered goes through the current device
     if not dist.is_initialized():
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     return dist.get_rank(), dist.get_world_size()
@@ -244,7 +246,7 @@ def interrupt_sets(stop):
 
 def evaluation_steps(total, evaluations=EVALUATIONS):
     """The steps after which an exam is taken: before the first, then evenly spaced to the last."""
-    return {round(total * i / evaluations) for i in range(evaluations + 1)}
+    return {0, total} | {round(total * i / evaluations) for i in range(1, evaluations)}
 
 
 def timelapse_steps(total):
@@ -280,11 +282,14 @@ class Training:
     def __init__(self, preset, corpus, out_dir, model, seed, device, dtype):
         self.device = choose_device(device)
         self.rank, self.world = join_processes(self.device)
+        preset = model.preset if model is not None else preset
+        if self.rank > 0:
+            agreed(0, self.world, self.device)  # wait until the first process has filled the caches
         self.corpus, self.tokenizer, self.rows = prepare_text(preset, corpus)
+        if self.rank == 0:
+            agreed(0, self.world, self.device)
         self.vocab_size_asked, size = preset.vocab_size, self.tokenizer.get_vocab_size()  # a small corpus gives fewer
-        if model is not None and model.preset.vocab_size < size:
-            raise UserError(f"The model has {model.preset.vocab_size} tokens, this corpus's vocabulary {size}: build it for {size}.")
-        self.preset = model.preset if model is not None else preset.with_changes(vocab_size=size)
+        self.preset = preset if model is not None else preset.with_changes(vocab_size=size)
         torch.manual_seed(seed)
         self.electra = (model if model is not None else Electra(self.preset)).to(self.device).train()
         if self.preset.unigram_start:
@@ -380,9 +385,9 @@ class Training:
                 watch(self)
         self.seconds += time.perf_counter() - started
 
-    def check_loss(self):
-        """Raise `UserError` when the loss is no number; the checkpoint from before stays as it is."""
-        if not torch.isfinite(self.losses).all():
+    def check_loss(self, weights=()):
+        """Raise `UserError` when the loss or one of these weights is no number; what was saved before stays."""
+        if not all(torch.isfinite(t).all() for t in (self.losses, *weights)):
             raise UserError(
                 f"The loss is not a number at step {self.step}: lower learning_rate (now {self.preset.learning_rate}), lengthen "
                 "the warm-up, or use dtype float32. What was saved before is kept."
@@ -423,7 +428,8 @@ class Training:
         return {f"random.{rank}.{name}": t for rank, s in enumerate(states) for name, t in s.items()}
 
     def save_checkpoint(self):
-        """All that the next step depends on, in one file."""
+        """All that the next step depends on, in one file; `UserError` rather than save what is broken."""
+        self.check_loss(self.electra.parameters())
         tensors = {f"model.{name}": t for name, t in unshared(self.electra).items()}
         names = {id(t): name for name, t in unshared(self.electra).items()}
         for parameter, slots in self.optimizer.state.items():
@@ -438,12 +444,14 @@ class Training:
     def restore(self):
         """Take up the run that stands in the folder; `UserError` when it was of another preset, corpus or seed."""
         tensors, metadata = read_tensors(self.folder / STATE)
+        if "record" not in metadata:
+            raise UserError(f"{self.folder / STATE} is no checkpoint of this course: choose another --out, and start anew.")
         record = json.loads(metadata["record"])
         self.check_same(record)
         load_weights(self.electra, strip(tensors, "model."), self.folder / STATE)
         for name, parameter in unshared(self.electra).items():
             self.optimizer.state[parameter] = {
-                slot: value if slot == "step" else value.to(self.device)
+                slot: value if slot == "step" and self.device.type == "mps" else value.to(self.device)
                 for slot, value in strip(tensors, f"optimizer.{name}.").items()
             }
         random = strip(tensors, f"random.{self.rank}.")
@@ -545,7 +553,8 @@ def run_loop(training, stop, watch, quiet, evaluations):
                 training.check_loss()
                 bar.set_postfix_str(training.summary(), refresh=False)
             training.look(training.step in exams, training.step in moments, watch)
-            if training.folder and time.monotonic() - saved > SAVE_EVERY:
+            due = training.folder is not None and time.monotonic() - saved > SAVE_EVERY
+            if any_wants(due, training.world, training.device):  # clocks differ, and all processes save together
                 training.save_checkpoint()
                 saved = time.monotonic()
     return training.step == training.total
@@ -571,6 +580,10 @@ def pretrain(preset="laptop", corpus="course", out_dir=None, model=None, *, minu
     """
     preset, stop = find_preset(preset), stop or threading.Event()
     check_length(minutes, steps)
+    if dtype not in (None, *DTYPES):
+        raise UserError(f"There is no training in {dtype!r}: choose one of {', '.join(DTYPES)}, or leave it to a quick timing.")
+    if resume and out_dir is None:
+        raise UserError("To resume, name the run's folder: out_dir in Python, --out on the command line.")
     first = int(os.environ.get("RANK", 0)) == 0
     if out_dir is not None and first:
         check_folder(out_dir, resume)
