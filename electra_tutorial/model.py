@@ -225,7 +225,7 @@ class Electra(nn.Module):
 
     def forward(self, ids, attention_mask=None):
         """One step of ELECTRA on ids (B, T), attention_mask (B, T) with 1 or True for real tokens; returns a `Step`."""
-        if self.rng.device != ids.device:  # a random stream lives on one device; it follows the model to another
+        if self.rng.device.type != ids.device.type:  # a random stream lives on one device; it follows the model to another
             self.rng = torch.Generator(ids.device).manual_seed(self.rng.initial_seed())
         real = torch.ones_like(ids, dtype=torch.bool) if attention_mask is None else attention_mask.bool()
         special = (ids < len(SPECIAL_TOKENS)) | ~real  # [PAD], [UNK], [CLS], [SEP], [MASK] have the first ids
