@@ -1,7 +1,6 @@
 """Where the arithmetic happens: one GPU, an Apple chip or the CPU, in which precision, and how much memory it took."""
 import contextlib
 import os
-import resource
 import sys
 
 import torch
@@ -60,8 +59,12 @@ def describe(device):
 
 
 def peak_memory_mb(device):
-    """The most memory this process has held so far, in MB (10^6 bytes): the GPU's on a GPU, else the machine's."""
+    """The most memory held so far, in MB (10^6 bytes): on a GPU its own, else this process's; nan on Windows."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e6
+    try:
+        import resource
+    except ImportError:  # Windows keeps no such record
+        return float("nan")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6  # macOS counts bytes, Linux kB
