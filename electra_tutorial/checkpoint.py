@@ -11,6 +11,7 @@
 Weights are safetensors only. A pickle can run code when it is opened, so it is refused.
 """
 import json
+import math
 import os
 from pathlib import Path
 
@@ -38,8 +39,17 @@ def write_text(path, text):
 
 
 def write_json(path, data):
-    """Plain data as indented JSON, written whole or not at all."""
-    write_text(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+    """Plain data as indented JSON, written whole or not at all. A NaN (a score of nothing) becomes null."""
+    write_text(path, json.dumps(without_nan(data), indent=1, ensure_ascii=False) + "\n")
+
+
+def without_nan(data):
+    """The same data with None for every NaN, which JSON has no word for."""
+    if isinstance(data, dict):
+        return {key: without_nan(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [without_nan(value) for value in data]
+    return None if isinstance(data, float) and math.isnan(data) else data
 
 
 def read_json(path):
@@ -147,7 +157,7 @@ def load(path=None):
     except (TypeError, AttributeError) as error:
         raise UserError(f"{folder / 'config.json'} holds a preset this version cannot read ({error}).") from None
     tokenizer = load_tokenizer(folder)
-    if tokenizer.get_vocab_size() != electra.preset.vocab_size:
+    if tokenizer.get_vocab_size() > electra.preset.vocab_size:  # fewer are fine: some rows of the table are unused
         raise UserError(
             f"{folder / 'tokenizer.json'} has {tokenizer.get_vocab_size()} tokens, the model {electra.preset.vocab_size}: "
             "they do not belong together; take both from one run."
