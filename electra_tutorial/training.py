@@ -512,8 +512,12 @@ def rows_digest(rows):
 
 
 def say(sentence):
-    """One sentence for whoever watches, beside the progress bar."""
-    tqdm.write(sentence, file=sys.stderr)
+    """One sentence for whoever watches: beside the progress bar, or below the cell of a notebook."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if hasattr(shell, "kernel"):
+        print(sentence)  # there stderr looks like an error
+    else:
+        tqdm.write(sentence, file=sys.stderr)
 
 
 def check_folder(folder, resume):
@@ -543,12 +547,15 @@ def run_loop(training, stop, watch, quiet, evaluations):
     stream = batch_stream(training.rows, training.preset.batch_tokens, training.seed, training.step, training.rank, training.world)
     exams, moments = evaluation_steps(training.total, evaluations), timelapse_steps(training.total)
     saved = time.monotonic()
-    with progress_bar(training, quiet) as bar:
+    progress = getattr(watch, "progress", None)  # a watch that shows progress its own way needs no bar
+    with progress_bar(training, quiet or progress is not None) as bar:
         if training.step == 0:
             training.look(0 in exams, 0 in moments, watch)
         while training.step < training.total and not any_wants(stop.is_set(), training.world, training.device):
             training.advance(stream, model)
             bar.update()
+            if progress:
+                progress(training)
             if training.step % 20 == 0 or training.step in exams:
                 training.check_loss()
                 bar.set_postfix_str(training.summary(), refresh=False)
@@ -572,7 +579,8 @@ def pretrain(preset="laptop", corpus="course", out_dir=None, model=None, *, minu
 
     preset: a `Preset` or the name of one. corpus: see `load_corpus`. model: an `Electra` to train (it then brings its own
     preset), else a new one. The length: `steps`, or `minutes` (this machine is timed for some seconds, then the number of
-    steps is fixed), else the preset's budget of tokens. watch(training): called after each evaluation, and with what it
+    steps is fixed), else the preset's budget of tokens. watch(training): called after each evaluation (and, if it has one,
+    watch.progress(training) after each step, in place of the progress bar), and with what it
     finds there may draw. stop: a `threading.Event` that ends the run well after the step under way, as Ctrl-C does.
     out_dir: keeps the run there; without one nothing is written. `resume` goes on from its checkpoint.
 

@@ -1,4 +1,6 @@
 """How a run went: the exam and the losses with their trivial floors, live or afterwards, and the time-lapse of the probes."""
+import time
+
 import numpy as np
 
 from electra_tutorial.errors import UserError
@@ -94,6 +96,7 @@ class LiveCurves:
 
     def __init__(self, title="Training"):
         self.title, self.handle = title, None
+        self.line, self.told = None, 0.0
 
     def __call__(self, training):
         if not in_notebook():
@@ -104,6 +107,29 @@ class LiveCurves:
             self.handle = display(picture, display_id=True)
         else:
             self.handle.update(picture)
+
+    def progress(self, training):
+        """One line, about once a second: how far the run is, and how long it still takes."""
+        last = training.step == training.total
+        if not in_notebook() or (time.monotonic() - self.told < 1 and not last):
+            return
+        from IPython.display import HTML, display
+        self.told = time.monotonic()
+        left = training.seconds / training.step * (training.total - training.step)
+        generator_loss, discriminator_loss = training.losses.tolist()
+        line = HTML(
+            f'<progress value="{training.step}" max="{training.total}" aria-label="training"></progress> '
+            f"step {training.step:,} of {training.total:,}, {clock(training.seconds)} gone, {clock(left)} left; "
+            f"training losses: MLM {generator_loss:.2f}, RTD {discriminator_loss:.3f}")
+        if self.line is None:
+            self.line = display(line, display_id=True)
+        else:
+            self.line.update(line)
+
+
+def clock(seconds):
+    """Seconds as minutes:seconds."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
 def in_notebook():

@@ -14,7 +14,7 @@ MIDDLE, TOP, ROW = 2.8, 4.6, 0.9
 
 
 def data_flow(objective=None):
-    """One step drawn on a sentence, each function of the `Objective` marked yours or reference. A `Picture`."""
+    """One step on a sentence, each function of the `Objective` marked yours or reference. A `Picture`."""
     objective = objective or Objective()
     figure = new_figure(11.5, 4.7)
     axes = figure.subplots()
@@ -29,7 +29,8 @@ def data_flow(objective=None):
                            (6.9, 5.65, objective.corrupt), (11.1, 5.65, objective.label),
                            (6.5, -1.65, objective.loss)):
         colour = GREEN if owner(function) == "yours" else GREY
-        axes.text(x, y, f"{function.__name__}\n{owner(function)}", ha="center", va="center", fontsize=8, color=colour)
+        words = f"{function.__name__}\n{owner(function)}"
+        axes.text(x, y, words, ha="center", va="center", fontsize=8, color=colour)
     return Picture(figure, in_words(objective))
 
 
@@ -57,7 +58,8 @@ def draw_words(axes):
 def draw_arrows(axes):
     """From column to column; behind the generator a bar that no gradient crosses."""
     for start, end in ARROWS:
-        axes.annotate("", (end, MIDDLE), (start, MIDDLE), arrowprops={"arrowstyle": "->", "color": GREY})
+        arrow = {"arrowstyle": "->", "color": GREY}
+        axes.annotate("", (end, MIDDLE), (start, MIDDLE), arrowprops=arrow)
     axes.plot([5.55, 5.55], [2.2, 3.4], color="black", linewidth=2)
     axes.text(5.57, 1.95, "no gradient\nflows back", ha="center", va="top", fontsize=8)
 
@@ -84,8 +86,8 @@ def in_words(objective):
     """The picture's alt text."""
     functions = (objective.mask, objective.sample, objective.corrupt, objective.label, objective.loss)
     steps = ", ".join(f"{function.__name__} ({owner(function)})" for function in functions)
-    return (f"Data flow of one step. Text: {' '.join(ORIGINAL)}. Masked: has and red are hidden. The generator "
-            "fills in sold and red. The discriminator reads: she sold a red bicycle. Labels: sold is replaced, the "
-            "others are original, red too, because it is what stood there. The masked language model loss teaches "
-            "the generator, the replaced token loss the discriminator; no gradient flows back through the draw. "
-            f"Functions: {steps}.")
+    return (f"Data flow of one step. Text: {' '.join(ORIGINAL)}. Masked: has and red are hidden. The "
+            "generator fills in sold and red. The discriminator reads: she sold a red bicycle. Labels: sold is "
+            "replaced, the others are original, red too, because it is what stood there. The masked language "
+            "model loss teaches the generator, the replaced token loss the discriminator; no gradient flows "
+            f"back through the draw. Functions: {steps}.")
