@@ -15,7 +15,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from electra_tutorial import sources
+from electra_tutorial import grammar, sources
 from electra_tutorial.errors import UserError
 
 HELDOUT_SHARE = 0.05
@@ -348,7 +348,7 @@ def clean_course(read, tell=lambda what, done, total: None):
     wiki_heldout = apart_from(fit[1], wiki_train + tatoeba_train, names)
     parts = wiki_train, tatoeba_train, wiki_heldout, tatoeba_heldout
     counts |= {"crude": len(authors) + counts["wikitext"]["kept"] - sum(map(len, fit))}
-    counts |= count_tatoeba(authors, fit[2], everyday)
+    counts |= count_tatoeba(authors, fit[2], everyday) | count_people(wiki_train, tatoeba_train)
     tell("cleaning", 5, 5)
     return dict(zip(COURSE_FILES, parts, strict=True)), counts
 
@@ -365,10 +365,25 @@ def count_tatoeba(authors, fit, everyday):
     for sentence in everyday:
         wrote[authors[sentence]] = wrote.get(authors[sentence], 0) + 1
     ranked = sorted(wrote.items(), key=lambda item: (-item[1], item[0]))
-    tom = sum("Tom" in re.findall("[A-Za-z]+", sentence) for sentence in fit)
-    return {"tatoeba_unique": len(authors), "tatoeba_with_tom": tom,
+    return {"tatoeba_unique": len(authors), "tatoeba_with_tom": count_sentences(fit, ["tom"])["tom"],
             "tatoeba_thinned": len(fit) - len(everyday), "tatoeba_authors": len(ranked),
             "tatoeba_top_authors": dict(ranked[:10])}
+
+
+def count_people(wiki_train, tatoeba_train):
+    """Return in how many training sentences words stand that show whom the text is about."""
+    words = ("he", "she", "tom", "mary", "boston")
+    return {"train_with": {"wikitext": count_sentences(wiki_train, words),
+                           "tatoeba": count_sentences(tatoeba_train, words)}}
+
+
+def count_sentences(sentences, words):
+    """Return {word: the number of sentences it stands in} for some lower-case words."""
+    counts = dict.fromkeys(words, 0)
+    for sentence in sentences:
+        for word in counts.keys() & set(re.findall("[a-z]+", sentence.translate(LOWER))):
+            counts[word] += 1
+    return counts
 
 
 def recipe():
@@ -486,8 +501,8 @@ def load_corpus(name_or_path="course", from_dir=None, fallback=False, progress=N
 
 def load_grammar(note=""):
     """Return the corpus of our own making, drawn as its grammar draws it (a sentence may come twice)."""
-    from electra_tutorial import grammar  # here, so that the course's text does without it
-    train, heldout = split_by_template(grammar.sentences(GRAMMAR_SENTENCES, seed=0))
+    sentences = grammar.sentences(GRAMMAR_SENTENCES, seed=0)
+    train, heldout = split_by_template(sentences, learn_names(sentences))
     return Corpus("grammar", {"grammar": train}, {"grammar": heldout}, note)
 
 
@@ -563,8 +578,8 @@ def read_hub(name, limit=HUB_SENTENCES):
         raise
     except Exception as error:  # no network, no such dataset, a config to choose: the library says which
         reason = next((line for line in str(error).split("\n") if line), type(error).__name__)
-        raise UserError(f"hf:{name} cannot be read: {reason} Check the network and the name (NAME or "
-                        "NAME:CONFIG), or save it as a text file and give that.") from None
+        raise UserError(f"hf:{name} cannot be read: {reason.rstrip('.')}. Check the network and the name "
+                        "(NAME or NAME:CONFIG), or save it as a text file and give that.") from None
     return sentences[:limit]
 
 

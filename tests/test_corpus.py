@@ -343,6 +343,20 @@ def test_the_real_course_holds_its_promises():
     assert len(text.heldout["tatoeba"]) > 5_000 and len(text.heldout["wikitext"]) > 10_000
 
 
+def test_the_datasheet_has_the_recorded_figures():
+    page = (sources.REPOSITORY_DATA / "README.md").read_text("utf-8")
+    for name, entry in sources.read_description()["outputs"].items():
+        assert f"| `{name}` | {entry['sentences']:,} | {entry['words']:,} |" in page
+    if not corpus.course_is_ready():
+        pytest.skip("the course's text is not in the cache: run `electra-tutorial data`")
+    counts = corpus.read_stamp()["counts"]
+    wikitext, train_with = counts["wikitext"].values(), counts["train_with"]
+    figures = [sum(wikitext), *wikitext, *counts["tatoeba_top_authors"].values()]
+    figures += [counts[key] for key in counts if isinstance(counts[key], int)]
+    figures += [train_with[kind][word] for kind in ("wikitext", "tatoeba") for word in ("he", "she")]
+    assert [figure for figure in figures if f"{figure:,}" not in page] == []
+
+
 def test_readiness_is_answered_at_once(offered):
     corpus.prepare_course(from_dir=offered)
     code = ("import time; from electra_tutorial import corpus; start = time.process_time(); "
@@ -359,16 +373,13 @@ def test_the_data_command_says_what_there_is(offered, capsys):
     assert output.out == "" and "heldout-wikitext.txt" in output.err and "small.whl: done" in output.err
 
 
-def test_a_course_that_cannot_be_had_is_an_error_or_the_grammar_with_a_note(offered, tmp_path, monkeypatch):
-    fake = types.SimpleNamespace(sentences=lambda n, seed: [f"the {'cat' * k} sits" for k in range(60)])
-    monkeypatch.setitem(sys.modules, "electra_tutorial.grammar", fake)
-    monkeypatch.setattr("electra_tutorial.grammar", fake, raising=False)
+def test_a_course_that_cannot_be_had_is_an_error_or_the_grammar_with_a_note(offered, tmp_path):
     with pytest.raises(UserError, match="has no small.whl"):
         corpus.load_corpus("course", from_dir=tmp_path)
     text = corpus.load_corpus("course", from_dir=tmp_path, fallback=True)
     assert text.name == "grammar" and text.train["grammar"]
     assert "has no small.whl" in text.note and "differs" in text.note
-    assert corpus.load_corpus("grammar").note == ""
+    assert corpus.load_corpus("grammar") == corpus.Corpus("grammar", text.train, text.heldout)
 
 
 # --- a corpus of your own -----------------------------------------------------------------------------
@@ -438,7 +449,7 @@ def test_a_hub_dataset_is_read_by_its_text_column_up_to_a_limit(monkeypatch):
 
 
 @pytest.mark.parametrize(("rows", "word"), [
-    (ConnectionError("Couldn't reach the hub\nmore"), "cannot be read: Couldn't reach the hub Check"),
+    (ConnectionError("Couldn't reach the hub\nmore"), "cannot be read: Couldn't reach the hub[.] Check"),
     ([{"question": "Why?", "answer": "So."}], r"no column text or sentence \(it has question, answer\)"),
     ([], "0 different sentence"),
 ])
