@@ -1,18 +1,37 @@
-"""The token strip: a sentence as it was typed, as it was masked, as the generator filled it, and how suspect each piece is."""
-import html
-import math
-import os
-import shutil
-import unicodedata
+"""The token strip: a sentence as typed, as masked, as the generator filled it, and how suspect each piece is.
 
-FULL = 4.0  # nats of log-odds away from the base rate at which a colour is full: odds 55 times as high
+Orange is more suspect than the base rate, blue less, and the number stands beside it; what was really
+replaced has a ring and says so in a word. Inline styles only, which is what an untrusted notebook keeps; in a
+terminal the same as text. Both are drawn from a `Judgement` and nothing else.
+"""
+import math
+from html import escape
+
+from electra_tutorial.errors import UserError
+from electra_tutorial.views.columns import (
+    ROWS,
+    best_guess,
+    columns_of,
+    drawn_in_words,
+    percent,
+    probability_at,
+    rows_shown,
+    summary,
+    word_columns,
+)
+from electra_tutorial.views.terminal import compared_text, strip_text
+
+FULL = 4.0  # nats of log-odds at which a colour is full: 55 times the odds of the base rate
+ORANGE, BLUE = (245, 133, 24), (110, 175, 235)  # black letters keep a contrast above 7 on both
+INK, PALE_INK = "color:#111111;", "color:#595959;"
+PAPER = f"background-color:#ffffff;{INK}"  # both are set, so that no theme can hide a letter
 
 
 class Strip:
-    """A picture made of HTML with inline styles only, and the same in characters for where there is no page."""
+    """The strip as HTML and as text, with what it shows in words: `html`, `text`, `alt`."""
 
-    def __init__(self, markup, text, alt):
-        self.html, self.text, self.alt = markup, text, alt
+    def __init__(self, html, text, alt):
+        self.html, self.text, self.alt = html, text, alt
 
     def _repr_html_(self):
         return self.html
@@ -21,85 +40,173 @@ class Strip:
         return self.text
 
 
-def suspicion(p, base_rate):
-    """Log-odds of p against the base rate, in nats: 0 = no more suspect than any token."""
-    p, base_rate = (min(max(x, 1e-6), 1 - 1e-6) for x in (p, base_rate))
-    return math.log(p / (1 - p)) - math.log(base_rate / (1 - base_rate))
+# --- one sentence -------------------------------------------------------------------------------------------
+def token_strip(judgement, against="base rate"):
+    """The strip of one `Judgement`: a `Strip`, shown as HTML by a notebook and as text by a terminal.
+
+    against: "base rate" colours how far P(replaced) lies from the share of fakes in training;
+    "unedited", how far the replacements moved it. Raises `UserError` for another.
+    """
+    columns = columns_of(judgement, against)
+    names = rows_shown(judgement, columns, against)
+    boxes = [word_box([columns[place] for place in group], names) for group in groups_of(judgement)]
+    reference = judgement.base_rate if against == "base rate" else None
+    alt = summary(judgement)
+    html = figure_box(alt, [
+        wrapped([label_box(names), *boxes]), legend(reference), *map(note_box, judgement.notes),
+        proposals_box(judgement),
+    ])
+    return Strip(html, strip_text(judgement, against=against), alt)
 
 
-def colour_of(nats):
-    """White at 0, orange above, blue below; black letters stay readable on all of them."""
+def groups_of(judgement):
+    """The places of each word, [CLS] and [SEP] as words of their own, in order."""
+    special = [[place] for place, is_special in enumerate(judgement.special) if is_special]
+    return sorted([*(word for word in judgement.words if word), *special])
+
+
+def span(content, style, title=""):
+    """A piece of HTML with its style; the title is what a pointer shows."""
+    title = f' title="{escape(title)}"' if title else ""
+    return f'<span style="{style}"{title}>{content}</span>'
+
+
+def figure_box(alt, parts):
+    """The frame of a strip; its caption is visible, because an untrusted notebook drops hidden labels."""
+    style = (f"margin:0;padding:8px 10px;border:1px solid #c4c4c4;border-radius:6px;{PAPER}"
+             "font-size:14px;line-height:20px;text-align:left")
+    caption = f'<figcaption style="margin:0 0 8px 0;{INK}"><bdi>{escape(alt)}</bdi></figcaption>'
+    return f'<figure dir="ltr" style="{style}">{caption}{"".join(parts)}</figure>'
+
+
+def wrapped(boxes):
+    """Boxes side by side, going on in the next line where the page ends."""
+    return f'<div style="display:flex;flex-wrap:wrap;align-items:flex-start">{"".join(boxes)}</div>'
+
+
+def label_box(names):
+    """The names of the rows, at the left of the first line."""
+    short = ("place", "before", "truth", "verdict")
+    heights = {name: 16 if name in short else 22 if name == "p" else 20 for name in names}
+    lines = "".join(span(ROWS[name], f"display:block;line-height:{heights[name]}px") for name in names)
+    return span(lines, f"display:inline-block;{PALE_INK}border-top:2px solid #ffffff;margin:0 8px 8px 0;"
+                       "text-align:right;font-size:12px")
+
+
+def word_box(columns, names):
+    """One word: its pieces side by side under one line, which is how pieces of one word are told."""
+    line = "#595959" if len(columns) > 1 else "#ffffff"
+    return span("".join(column_box(column, names) for column in columns),
+                f"display:inline-block;white-space:nowrap;border-top:2px solid {line};margin:0 5px 8px 0")
+
+
+def column_box(column, names):
+    """One piece: a cell for each row, one below the other."""
+    last = ("truth", "verdict")  # left out where they are empty, so that a line without any is not taller
+    cells = "".join(cell(column, name) for name in names if column.rows[name] or name not in last)
+    style = "display:inline-block;vertical-align:top;text-align:center;padding:0 3px;min-width:28px"
+    return span(cells, style)
+
+
+def cell(column, name):
+    """One row of a piece. Each is text in its own direction, whatever script it is in."""
+    content = f"<bdi>{escape(column.rows[name])}</bdi>" if column.rows[name] else "&nbsp;"
+    if name == "p":
+        return number_cell(column, content)
+    small = "" if name in ("original", "masked", "sampled") else "font-size:12px;line-height:16px;"
+    told = name in ("truth", "verdict") or (name in ("masked", "sampled") and column.known)
+    ink = f"{INK}font-weight:bold;" if told else INK if name == "original" else PALE_INK
+    return span(content, f"display:block;white-space:pre;{small}{ink}")
+
+
+def number_cell(column, content):
+    """P(replaced) on its colour; a ring around what was replaced, a dotted one if it was only hidden."""
+    background = shade(column.nats)
+    ring = {"": f"solid {background}", "replaced": "solid #111111"}.get(column.known, "dotted #111111")
+    title = f"{column.piece}: P(replaced) = {column.p:.4f}, {column.nats:+.2f} nats"
+    style = f"display:block;background-color:{background};{INK}border:2px {ring};border-radius:4px;"
+    return span(content, style + "padding:0 2px;line-height:18px", title)
+
+
+def shade(nats):
+    """White at 0 nats, orange above, blue below, full from 4 on: a hexadecimal colour."""
     share = min(abs(nats) / FULL, 1)
-    full = (245, 133, 24) if nats > 0 else (120, 180, 230)
+    full = ORANGE if nats > 0 else BLUE
     return "#" + "".join(f"{round(255 + (c - 255) * share):02x}" for c in full)
 
 
-def percent(p):
-    """A probability in at most four characters."""
-    return f"{100 * p:.1f}%" if p < 0.0995 else f"{100 * p:.0f}%"
+def legend(reference):
+    """What the colours mean: five of them with their probabilities, or by how much the odds moved."""
+    steps = (-4, -2, 0, 2, 4)
+    labels = [percent(probability_at(n, reference)) if reference else f"×{math.exp(n):.2g}" for n in steps]
+    swatches = "".join(swatch(n, label) for n, label in zip(steps, labels, strict=True))
+    compared = f"the base rate, {percent(reference)}" if reference else "the odds before the replacements"
+    return (f'<div style="font-size:12px;{PALE_INK}margin:0 0 4px 0">Colour: how far from {compared}. '
+            f"{swatches} A ring: really replaced.</div>")
 
 
-def truth(judgement, place):
-    """What is known of a piece, in a word."""
-    if place not in judgement.mask:
-        return "replaced" if judgement.labels[place] else ""
-    if place in judgement.open:
-        return "filled"
-    return "replaced" if judgement.labels[place] else "same"
+def swatch(nats, label):
+    """One colour of the scale with what it stands for."""
+    style = f"display:inline-block;background-color:{shade(nats)};{INK}padding:0 6px;margin:0 1px"
+    return span(label, style)
 
 
-def summary(judgement):
-    """The strip in a sentence or two."""
-    fakes = [place for place, fake in enumerate(judgement.labels) if fake]
-    ordinary = [place for place, special in enumerate(judgement.special) if not special]
-    most = max(ordinary, key=lambda place: judgement.p_replaced[place])
-    return (f"{len(ordinary)} pieces, {len(fakes)} replaced. Most suspected: {judgement.corrupted[most]} at place {most} with "
-            f"{percent(judgement.p_replaced[most])}.")
+def note_box(note):
+    """A sentence to read beside the numbers."""
+    return f'<p style="margin:4px 0;{INK}"><b>Note.</b> <bdi>{escape(note)}</bdi></p>'
 
 
-def token_strip(judgement):
-    """The strip of one `Judgement`: a `Strip`."""
-    columns = []
-    for place, piece in enumerate(judgement.pieces):
-        p = judgement.p_replaced[place]
-        rows = [str(place), piece, judgement.masked[place], judgement.corrupted[place]]
-        cells = "".join(f"<bdi>{html.escape(row)}</bdi><br>" for row in rows)
-        columns.append(
-            f'<span style="display:inline-block;text-align:center;padding:2px 4px;margin:2px;vertical-align:top">{cells}'
-            f'<span style="background-color:{colour_of(suspicion(p, judgement.base_rate))};padding:1px 3px">{percent(p)}</span>'
-            f"<br><b>{truth(judgement, place)}</b></span>")
-    alt = summary(judgement)
-    markup = (f'<figure aria-label="{html.escape(alt)}" style="margin:0;padding:8px;background-color:#ffffff;color:#111111">'
-              f"<figcaption>{html.escape(alt)}</figcaption>{''.join(columns)}</figure>")
-    return Strip(markup, strip_text(judgement), alt)
+def proposals_box(judgement):
+    """What the generator proposed at each hidden place, folded; nothing if no place was hidden."""
+    if not any(judgement.proposals):
+        return ""
+    lines = "".join(proposal_line(judgement, n) for n in range(len(judgement.mask)))
+    title = f"What the generator proposed at each [MASK] (temperature {judgement.temperature:g})"
+    return (f'<details style="margin:4px 0 0 0;{PAPER}"><summary style="{INK}">{title}</summary>'
+            f"{lines}</details>")
 
 
-def wide(text):
-    """Columns a text takes on a terminal: Chinese characters take two."""
-    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+def proposal_line(judgement, number):
+    """The proposals at one hidden place, and how likely the drawn piece and the original were."""
+    place = judgement.mask[number]
+    chips = "".join(chip(piece, p) for piece, p in judgement.proposals[number])
+    return (f'<div style="margin:6px 0 0 0;{INK}"><b>Place {place}</b>: {chips}<br>'
+            f"{escape(drawn_in_words(judgement, number))}</div>")
 
 
-def strip_text(judgement, colour=False, width=None):
-    """The strip for a terminal: aligned columns, wrapped at the terminal's width; ANSI colours only if asked for."""
-    width = width or shutil.get_terminal_size((100, 24)).columns
-    rows = [[str(place), judgement.pieces[place], judgement.masked[place], judgement.corrupted[place],
-             percent(judgement.p_replaced[place]), truth(judgement, place)] for place in range(len(judgement.pieces))]
-    names = ["place", "original", "masked", "sampled", "P(fake)", "truth"]
-    lines, left = [], max(map(len, names)) + 1
-    while rows:
-        used, chunk = left, []
-        while rows and (not chunk or used + max(map(wide, rows[0])) + 1 <= width):
-            used += max(map(wide, rows[0])) + 1
-            chunk.append(rows.pop(0))
-        for number, name in enumerate(names):
-            cells = (row[number] + " " * (max(map(wide, row)) - wide(row[number])) for row in chunk)
-            lines.append((name.ljust(left) + " ".join(cells)).rstrip())
-        lines.append("")
-    return os.linesep.join([*lines, summary(judgement), *judgement.notes])
+def chip(piece, p):
+    """One proposal, with a bar under it as long as it is likely."""
+    width = f"width:{max(1, round(100 * p))}%"
+    bar = span("&nbsp;", f"display:block;height:4px;line-height:4px;{width};background-color:#0072b2")
+    style = f"display:inline-block;min-width:64px;margin:0 12px 2px 0;{INK}vertical-align:top"
+    return span(f"<bdi>{escape(piece)}</bdi> {percent(p)}{bar}", style)
 
 
+# --- several models -----------------------------------------------------------------------------------------
 def compare_strips(judged):
-    """Several models on the same fakes: judged, a list of (name, `Judgement`). A `Strip`."""
-    parts = [(name, token_strip(judgement)) for name, judgement in judged]
-    markup = "".join(f'<div style="margin:4px 0"><b>{html.escape(name)}</b>{strip.html}</div>' for name, strip in parts)
-    return Strip(markup, "\n\n".join(f"{name}\n{strip.text}" for name, strip in parts), " ".join(f"{n}: {s.alt}" for n, s in parts))
+    """Several models' opinions of the same fakes, word by word: judged, a list of (name, `Judgement`).
+
+    A word is as suspect as the most suspect of its pieces, so models with different vocabularies can be
+    compared. Make the first judgement with `judge`, the others with `rejudge`. Returns a `Strip`. Raises
+    `UserError` when there is none, or they are of different sentences.
+    """
+    if not judged:
+        raise UserError("There is nothing to compare: give a list of (name, judgement).")
+    first = judged[0][1]
+    words, fakes = first.corrupted_words(), sum(first.word_labels())
+    for name, judgement in judged:
+        if judgement.corrupted_words() != words:
+            raise UserError(f"{name!r} read another sentence than {judged[0][0]!r}: use rejudge.")
+    alt = " ".join(f"{name} {best_guess(judgement, words)}" for name, judgement in judged)
+    rows = [compared_row(name, judgement, words) for name, judgement in judged]
+    caption = f"One sentence, {fakes} of {len(words)} words replaced, read by {len(judged)} models."
+    html = figure_box(caption, [*rows, legend(first.base_rate)])
+    return Strip(html, compared_text(judged, words) + f"\n{caption} {alt}", f"{caption} {alt}")
+
+
+def compared_row(name, judgement, words):
+    """One model: its name, what it suspects most, and the words with their numbers."""
+    boxes = [word_box([column], ["sampled", "p", "truth"]) for column in word_columns(judgement, words)]
+    guess = escape(best_guess(judgement, words))
+    head = f'<div style="margin:0 0 4px 0;{INK}"><b><bdi>{escape(name)}</bdi></b> <bdi>{guess}</bdi></div>'
+    return head + wrapped(boxes) + "".join(map(note_box, judgement.notes))
