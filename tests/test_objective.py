@@ -1,4 +1,5 @@
 """The five steps of replaced token detection, as claims and properties."""
+
 import math
 
 import pytest
@@ -141,8 +142,11 @@ def test_nothing_that_goes_in_is_changed(lengths, seed):
     corrupted_before = corrupted_ids.clone()
     replaced_labels(ids, corrupted_ids)
     for name, before, after in (
-        ("ids", ids_before, ids), ("special", special_before, special), ("logits", logits_before, logits),
-        ("chosen", chosen_before, chosen), ("samples", samples_before, samples),
+        ("ids", ids_before, ids),
+        ("special", special_before, special),
+        ("logits", logits_before, logits),
+        ("chosen", chosen_before, chosen),
+        ("samples", samples_before, samples),
         ("corrupted_ids", corrupted_before, corrupted_ids),
     ):
         assert torch.equal(before, after), f"{name} was changed in place"
@@ -167,7 +171,7 @@ def check_draws_follow_softmax(sample, temperature=1.0, dtype=torch.float32, aut
         drawn = sample(logits, temperature, stream(3))
     assert drawn.shape == (n,) and drawn.dtype == torch.long, "one long id a row"
     counts = torch.bincount(drawn, minlength=len(row)).double()
-    assert counts[3] == 0, "a forbidden token was drawn"
+    assert counts[3] == 0, "draws do not follow softmax: a forbidden token was drawn"
     expected = n * torch.softmax(row.double() / temperature, -1)
     common = expected >= 10  # the tail is counted as one
     counts = torch.cat([counts[common], counts[~common].sum()[None]])
@@ -179,10 +183,16 @@ def check_draws_follow_softmax(sample, temperature=1.0, dtype=torch.float32, aut
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
-@pytest.mark.parametrize("dtype, autocast", [
-    (torch.float32, False), (torch.float32, True), (torch.float16, False), (torch.bfloat16, False),
-    (torch.bfloat16, True),
-])
+@pytest.mark.parametrize(
+    "dtype, autocast",
+    [
+        (torch.float32, False),
+        (torch.float32, True),
+        (torch.float16, False),
+        (torch.bfloat16, False),
+        (torch.bfloat16, True),
+    ],
+)
 def test_draws_follow_softmax_in_every_precision(temperature, dtype, autocast):
     check_draws_follow_softmax(sample_tokens, temperature, dtype, autocast)
 
@@ -296,4 +306,8 @@ def test_an_objective_holds_the_reference_unless_given_your_own():
     objective = Objective(label=mine)
     assert objective.label is mine
     assert (objective.mask, objective.sample, objective.corrupt, objective.loss) == (
-        mask_tokens, sample_tokens, corrupt, electra_loss)
+        mask_tokens,
+        sample_tokens,
+        corrupt,
+        electra_loss,
+    )
