@@ -26,6 +26,7 @@ class Preset:
     vocab_size: int = 8192
     max_length: int = 64  # pieces in a row, [CLS] and [SEP] included
     packing: bool = False  # several sentences a row; off, because learned positions learn little from it
+    balance: bool = True  # sources of unlike size weigh alike: the smaller is read more often
     # Both models; paper section 3.1
     embedding: int = 128
     width: int = 128

@@ -50,6 +50,7 @@ EVALUATIONS = 12  # in a run, evenly spaced; the last one takes the whole exam
 QUICK_EXAM = 300  # sentences of each kind while training
 MOMENTS = 24  # of the time-lapse, log-spaced: most happens early
 SAVE_EVERY = 120.0  # seconds between checkpoints
+SOONEST_TROUBLE = 100  # steps before which a detector at chance is no news
 
 
 # --- the optimiser ------------------------------------------------------------------------------------------
@@ -267,12 +268,25 @@ def cached_tokenizer(lines, vocab_size):
     return load_tokenizer(folder)
 
 
+def balanced(texts, most=4):
+    """The lines of all sources; a smaller source comes again and again until it weighs as much as the largest.
+
+    texts: {name: lines}. Weights are characters, repeats whole numbers, at most `most`. Without this, long sentences
+    of one source would drown the short ones of another.
+    """
+    sizes = {name: sum(map(len, lines)) for name, lines in texts.items()}
+    repeats = {name: min(most, round(max(sizes.values()) / max(size, 1))) for name, size in sizes.items()}
+    return [line for name in sorted(texts) for line in texts[name] * repeats[name]]
+
+
 def prepare_text(preset, corpus="course", tokenizer=None):
     """(corpus, tokenizer, rows) for a preset; `corpus` is a name, a path or a `Corpus`. What takes long is cached."""
     corpus = corpus if isinstance(corpus, Corpus) else load_corpus(corpus)
     lines = [line for name in sorted(corpus.train) for line in corpus.train[name]]
     tokenizer = tokenizer or cached_tokenizer(lines, preset.vocab_size)
     name = f"{Path(corpus.name).name}-{preset.vocab_size}-{preset.max_length}{'-packed' * preset.packing}"
+    if preset.balance:
+        lines, name = balanced(corpus.train), name + "-balanced"
     return corpus, tokenizer, make_rows(lines, tokenizer, preset.max_length, preset.packing, cache_dir() / "rows" / name)
 
 
@@ -396,7 +410,8 @@ class Training:
     def trouble(self):
         """What is wrong with a run whose detector has learned nothing, as a sentence; None if nothing is."""
         auc = self.history[-1]["exam_easy_auc"]
-        if self.step > max(0.3, 2 * self.preset.warmup) * self.total and auc is not None and abs(auc - 0.5) < 0.03:
+        late = self.step > max(0.3, 2 * self.preset.warmup) * self.total and self.step >= SOONEST_TROUBLE
+        if late and auc is not None and abs(auc - 0.5) < 0.03:
             return (f"At step {self.step} the exam is still at chance (AUC {auc:.2f}): the discriminator calls every token original. "
                     "Try a lower learning_rate, a longer warm-up or a smaller generator.")
         return None
