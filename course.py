@@ -256,7 +256,9 @@ def make_venv(stamp, torch_index, lock):
     os.mkdir(VENV)
     with open(UNFINISHED, "w") as file:
         file.write("If this file is here, .venv was not finished: the next call starts it over.\n")
-    made = run([sys.executable, "-m", "venv", VENV], "Making the virtual environment .venv", lock)
+    # The Python behind a virtual environment: this one may be of the .venv that was removed a moment ago.
+    base = getattr(sys, "_base_executable", None) or sys.executable
+    made = run([base, "-m", "venv", VENV], "Making the virtual environment .venv", lock)
     if made != 0 or not has_pip():
         show_log()
         raise Stop("Python could not make the virtual environment .venv: mend what the lines above name (all "

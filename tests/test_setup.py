@@ -312,6 +312,11 @@ def test_an_environment_of_no_use_is_made_anew(ready, damage):
     assert ready.calls()[0] == "venv" and ready.run("setup")[0] == 0 and ready.calls() == []
 
 
+def test_started_by_the_python_of_an_environment_that_must_go_set_up_uses_the_one_behind_it(tree):
+    done = run_pretending(tree, "sys.executable = 'gone-with-the-environment'", "setup")
+    assert done.returncode == 0 and tree.calls()[0] == "venv"
+
+
 def test_a_link_in_place_of_the_environment_is_left_alone(tree, tmp_path_factory):
     (tree.folder / ".venv").symlink_to(tmp_path_factory.mktemp("mine"))
     code, _, err = tree.run("setup")
