@@ -420,13 +420,19 @@ def course_is_ready():
         return False
 
 
+def course_is_whole():
+    """Return True if every cleaned file has the sha256 that it was written with (some 20 ms)."""
+    return all(sources.sha256_of(course_dir() / name) == entry["sha256"]
+               for name, entry in read_stamp()["files"].items())
+
+
 def prepare_course(from_dir=None, progress=None):
-    """Fetch and clean the course's corpus unless it is ready; return the note about it, a dict.
+    """Fetch and clean the course's corpus unless it is there and whole; return the note about it, a dict.
 
     Its keys: files ({name: sha256, bytes, sentences}), as_recorded (True if those are the recorded ones),
     counts, seconds, recipe. Raises UserError if a source cannot be had; what was there before is then kept.
     """
-    if course_is_ready():
+    if course_is_ready() and course_is_whole():
         return read_stamp()
     where = {}
     for source in course_sources():
