@@ -10,7 +10,7 @@
 # ELECTRA are each named again where they first stand.
 #
 # <!-- weave: minutes -->
-# Ten of them are the training itself, and you can make that shorter.
+# Ten minutes of that are the training itself, and you can make it shorter.
 #
 # Lessons do not share memory: this one starts from nothing, in a kernel of its own.
 
@@ -51,7 +51,7 @@ from electra_tutorial.views.strip import compare_strips, token_strip
 data_flow()
 
 # %% [markdown]
-# Under the arrows stand the functions that do each step, and whose they are: *reference* is the course's own,
+# Above the arrows stand the functions that do each step, and whose they are: *reference* is the course's own,
 # *yours* is one that you wrote.
 #
 # ## 2. The text
@@ -80,8 +80,8 @@ for source, sentences in corpus.train.items():
 device = choose_device()
 preset = PRESETS[full_or_fast("gpu" if device.type == "cuda" else "laptop", "tiny")]
 corpus, tokenizer, rows = prepare_text(preset, corpus)
-preset = preset.with_changes(vocab_size=tokenizer.get_vocab_size())
-print(f"{len(rows):,} rows, {rows.ids.size:,} tokens, a vocabulary of {preset.vocab_size:,} pieces")
+vocabulary = tokenizer.get_vocab_size()
+print(f"{len(rows):,} rows, {rows.ids.size:,} tokens, a vocabulary of {vocabulary:,} pieces")
 print(tokenizer.encode("She unwrapped the parcel.").tokens)
 
 # %% [markdown]
@@ -105,9 +105,9 @@ assert ids.shape == attention_mask.shape
 
 # %%
 torch.manual_seed(0)
-electra = Electra(preset)
+electra = Electra(preset.with_changes(vocab_size=vocabulary))
 step = electra(ids, attention_mask)
-even = math.log(preset.vocab_size)
+even = math.log(vocabulary)
 print(f"generator's loss {step.generator_loss:.2f} nats; log of the vocabulary's size {even:.2f}")
 assert abs(step.generator_loss - even) < 1.5
 
@@ -258,8 +258,8 @@ print(f"{metrics['steps']:,} steps, {metrics['tokens_seen']:,} tokens, {metrics[
 # %% [markdown]
 # ## 9. Read the curves
 #
-# **Guess first.** About 15 % of the tokens were hidden, and a few draws were lucky. A detector that answers
-# *original* every time, without reading: how often is it right?
+# **Guess first.** In the evaluation 15 % of the tokens are hidden, and some draws are lucky. A detector that
+# answers *original* every time, without reading: how often is it right?
 
 # %%
 share = metrics["replaced_share"]
@@ -270,15 +270,17 @@ assert 1 - share > 0.8
 # %% [markdown]
 # So never judge a detector by its accuracy. The same holds for its loss: 0.4 nats sounds small. Compare with
 # the floors. The generator's floor is a model that knows how often each piece occurs, and nothing else. The
-# discriminator's is one that always says the same probability.
+# discriminator's is one that always says the same probability. (A detector that met more fakes in training
+# than in the evaluation expects too many. That costs it some loss, and no AUC.)
 
 # %%
 mlm, mlm_floor = metrics["mlm_loss"], metrics["mlm_loss_unigram"]
 rtd, rtd_floor = metrics["rtd_loss"], metrics["rtd_loss_floor"]
 print(f"generator      {mlm:.2f} nats; word frequencies alone {mlm_floor:.2f}")
 print(f"discriminator  {rtd:.3f} nats; always the same {rtd_floor:.3f}")
+print(f"discriminator  AUC {metrics['rtd_auc']:.3f}; always the same 0.5")
 expect(mlm < mlm_floor - 0.2, "The generator uses the words around a hidden place.")
-expect(rtd < rtd_floor, "The discriminator knows more than how rare fakes are.")
+expect(metrics["rtd_auc"] > 0.58, "The discriminator tells fakes from originals better than chance.")
 training_curves(run.history, "Your run")
 
 # %% [markdown]
@@ -297,16 +299,16 @@ for part, sentence in questions.items():
     print(f"{part:7} {sentence}")
 
 # %% [markdown]
-# Here is what was written, and which piece your model suspects most. In the hard part the two sentences are
+# Here is what was written, and which word your model suspects most. In the hard part the two sentences are
 # compared: the one with less suspicion in all is taken for English.
 
 # %%
 originals = {"easy": exam.easy[7].before, "medium": exam.medium[7].before, "hard": exam.hard[7].good}
 for part, sentence in questions.items():
     judged = judge(sentence, run, mask=[])
-    place = max(range(1, len(judged.pieces) - 1), key=lambda place: judged.p_replaced[place])
-    print(f"{part:7} {originals[part]}")
-    print(f"        most suspect: {judged.pieces[place]} ({judged.p_replaced[place]:.0%})")
+    suspicion = [max(judged.p_replaced[place] for place in word) for word in judged.words]
+    word = judged.word_texts[suspicion.index(max(suspicion))]
+    print(f"{part:7} {originals[part]}  Most suspect: {word} ({max(suspicion):.0%})")
 
 # %% [markdown]
 # ## 11. Untrained, yours, and ours
@@ -323,7 +325,7 @@ scores = {}
 for name, (model, its_tokenizer) in models.items():
     scores[name] = take_exam(model.discriminator, its_tokenizer, exam, limit=full_or_fast(400, 40))
     print(f"{name:14}" + "  ".join(f"{key[5:]} {value:.3f}" for key, value in scores[name].items()))
-expect(abs(scores["untrained"]["exam_easy_auc"] - 0.5) < 0.1, "Random weights are at chance.")
+expect(scores["untrained"]["exam_easy_auc"] < 0.62, "Random weights are not far from chance.")
 expect(scores["yours"]["exam_easy_auc"] > 0.65, "Yours finds a random word far more often than chance.")
 expect(scores["yours"]["exam_pairs"] > 0.65, "Yours knows some grammar that nobody told it.")
 
@@ -332,8 +334,8 @@ expect(scores["yours"]["exam_pairs"] > 0.65, "Yours knows some grammar that nobo
 #
 # Put in a sentence of your own. The strip shows, from top to bottom: the place, the original piece, what the
 # generator read, what it put there, and P(replaced) as the discriminator sees it. Orange is more suspect than
-# an average token, blue is less. Only about one token in eight is a fake, so most numbers are small, and the
-# colours compare with that.
+# an average token, blue is less. Fakes are rare, so most numbers are small. The colours therefore compare
+# with the *base rate*, the share of fakes.
 
 # %%
 SENTENCE = "The old man was reading a newspaper in the kitchen."  # yours?
@@ -407,25 +409,30 @@ print("Bit for bit the same weights.")
 # %% [markdown]
 # ## 15. What differs from the paper at this scale
 #
-# | | the paper's ELECTRA-Small | the laptop preset here |
-# |---|---|---|
-# | layers x width | 12 x 256 | see the next cell |
-# | training text | 3.3 billion words, read several times | 2.3 million words |
-# | tokens seen | 16 billion and more | some million |
-# | rows | 128 tokens, packed | one sentence a row |
-# | weights at the start | standard deviation 0.02 | linear layers start wider: narrow ones hardly move |
-# | hidden places left visible | 15 % in the released code | none, as the paper's text says |
-#
-# The architecture, the objective and the joint loss are the same. Do not expect the paper's scores. Expect
-# the same kind of curves.
+# Architecture, objective and joint loss are the paper's. The numbers are not. Here are all that differ,
+# beside the paper's ELECTRA-Small.
 
 # %%
-for name in ("laptop", "gpu", "paper"):
-    size = PRESETS[name]
+laptop, paper = PRESETS["laptop"].to_dict(), PRESETS["paper"].to_dict()
+for name in laptop:
+    if laptop[name] != paper[name]:
+        print(f"{name:24}{laptop[name]!s:>12}{paper[name]!s:>16}")
+for size in (PRESETS["laptop"], PRESETS["paper"]):
     millions = sum(p.numel() for p in Electra(size).parameters()) / 1e6
-    print(f"{name:7} {size.layers:3} layers x {size.width}, {millions:5.1f} million parameters")
+    print(f"{size.name}: {millions:.1f} million parameters in both models")
 
 # %% [markdown]
+# - **Text.** The paper's small model reads 3.3 billion words, and all of them several times. The course has
+#   2.3 million.
+# - **Rows.** The paper fills rows of 128 tokens with running text. Here a row is one sentence.
+# - **Hidden places.** The paper hides 15 %. A short run learns faster when more is hidden, so the presets for
+#   short runs hide more. `keep` is the share of hidden places whose token stays visible: 0 in the paper's
+#   text, .15 in its released code.
+# - **Narrow layers.** Networks this narrow hardly move when their weights start as small as the paper's.
+#   Their linear layers start wider.
+#
+# Do not expect the paper's scores. Expect curves of the same kind.
+#
 # ## 16. What usually goes wrong
 #
 # - **The exam stays at 0.5, and the losses sit on their floors.** The discriminator calls everything
@@ -445,8 +452,8 @@ for name in ("laptop", "gpu", "paper"):
 #
 # <details><summary>1. At how many places of a sentence do the two losses look?</summary>
 #
-# The generator's at the hidden places alone, about 15 %. The discriminator's at every token. So each sentence
-# teaches the discriminator at all its places: that is the paper's main argument (section 1).
+# The generator's at the hidden places alone, the discriminator's at every token. So each sentence teaches the
+# discriminator at all its places: that is the paper's main argument (section 1).
 # </details>
 #
 # <details><summary>2. The generator draws the very word that stood there. The label?</summary>
