@@ -116,7 +116,7 @@ def judge(text, model=None, tokenizer=None, mask=None, seed=0, temperature=1.0, 
     """
     electra, tokenizer, base_rate = find_model(model, tokenizer)
     if not (isinstance(temperature, Real) and 0 <= temperature < math.inf):
-        raise UserError(f"A temperature of {temperature} cannot be used: give 0 (the likeliest token) or more "
+        raise UserError(f"A temperature of {temperature} cannot be used: give 0 (the likeliest) or more "
                         "(1: the generator's own odds).")
     sentence = read_text(text, tokenizer, electra.preset.max_length)
     mask = draw_mask(sentence, electra, seed) if mask is None else check_mask(mask, sentence)
@@ -250,8 +250,8 @@ def open_notes(places):
     """What to say of places at which [MASK] was typed."""
     if not places:
         return []
-    return [f"You typed [MASK] at place {', '.join(map(str, places))}: the generator fills it, and there is no "
-            "original to compare with."]
+    return [f"You typed [MASK] at place {', '.join(map(str, places))}: the generator fills it, and there is "
+            "no original to compare with."]
 
 
 # --- reading what was typed ---------------------------------------------------------------------------------
@@ -315,7 +315,7 @@ def language_notes(words, texts, ids):
         return [f"The model never saw this language: {unknown} of {len(words)} words are [UNK], a token that "
                 "tells it nothing."]
     if unknown:
-        return [f"[UNK] stands for {unknown} of {len(words)} words: the model does not know a character of it."]
+        return [f"[UNK] stands for {unknown} of {len(words)} words: the model does not know a letter of it."]
     spelled = [word for word, text in zip(words, texts, strict=True) if text[:1].isalpha()]
     whole = sum(len(word) == 1 for word in spelled)
     if len(spelled) >= 4 and whole < FEW_WHOLE_WORDS * len(spelled):
@@ -363,7 +363,7 @@ def choices(sentence):
 def check_samples(samples, mask, tokenizer):
     """The ids of pieces to put at the hidden places. Raises `UserError` unless each is one known piece."""
     if isinstance(samples, str) or len(samples) != len(mask):
-        raise UserError(f"The samples {samples!r} do not fit: give a list, one piece for each place of {mask}.")
+        raise UserError(f"The samples {samples!r} do not fit: give one piece for each of the places {mask}.")
     return [check_sample(sample, tokenizer) for sample in samples]
 
 
@@ -373,7 +373,7 @@ def check_sample(sample, tokenizer):
     if isinstance(number, Integral) and len(SPECIAL_TOKENS) <= number < tokenizer.get_vocab_size():
         return int(number)
     read = " ".join(tokenizer.encode(str(sample), add_special_tokens=False).tokens)
-    raise UserError(f"{sample!r} is not one piece of the vocabulary, which reads it as {read!r}: take another.")
+    raise UserError(f"{sample!r} is not one piece of the vocabulary, which cuts it {read!r}: take another.")
 
 
 # --- attention ----------------------------------------------------------------------------------------------

@@ -1,142 +1,281 @@
-"""How a run went: the exam and the losses with their trivial floors, live or afterwards, and the time-lapse of the probes."""
+"""How a run went: the exam, both losses beside what a trivial model gets, and the time-lapse.
+
+The exam is the main curve, because it is the same for every model. The discriminator's own loss is a game
+against an opponent that improves too, so it stands beside the loss of a detector that says the same of
+every token. Functions take plain data, `Run.history` or `Run.timelapse`, and return a `Picture`.
+"""
+import itertools
+import math
 import time
 
 import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
 
 from electra_tutorial.errors import UserError
-from electra_tutorial.views.picture import BLUE, GREEN, GREY, ORANGE, Picture, label_font, new_figure
+from electra_tutorial.views.columns import percent, probability_at
+from electra_tutorial.views.picture import BLUE, FONTS, GREEN, GREY, ORANGE, PURPLE, Picture, new_figure
 
-EXAM = (
-    ("exam_easy_auc", "easy: a random word (AUC)", BLUE, "o"),
-    ("exam_medium_auc", "medium: a similar word (AUC)", ORANGE, "s"),
-    ("exam_pairs", "hard: agreement pairs (accuracy)", GREEN, "^"),
-)
+# key of a history -> what it is, its axis, the score of chance (None: see FLOORS)
+FIGURES = {
+    "exam_easy_auc": ("easy: a random word", "word-level AUC", 0.5),
+    "exam_medium_auc": ("medium: a word like it", "word-level AUC", 0.5),
+    "exam_pairs": ("hard: minimal pairs", "share of pairs right", 0.5),
+    "exam_easy_found": ("easy: found", "share of sentences", None),
+    "exam_medium_found": ("medium: found", "share of sentences", None),
+    "mlm_loss": ("generator", "MLM loss (nats a hidden token)", None),
+    "rtd_loss": ("discriminator", "RTD loss (nats a token)", None),
+    "rtd_auc": ("replaced tokens of its own game", "token-level AUC", 0.5),
+    "rtd_average_precision": ("replaced tokens of its own game", "average precision", None),
+    "rtd_recall": ("replaced tokens found at P > 0.5", "recall", None),
+    "replaced_share": ("tokens replaced", "share of tokens", None),
+}
+FLOORS = {  # key of a history -> key of what a trivial model gets
+    "mlm_loss": "mlm_loss_unigram", "rtd_loss": "rtd_loss_floor", "rtd_average_precision": "replaced_share",
+}
+EXAM = (("exam_easy_auc", BLUE, "o"), ("exam_medium_auc", ORANGE, "s"), ("exam_pairs", GREEN, "^"))
+STYLES = ((BLUE, "o"), (ORANGE, "s"), (GREEN, "^"), (PURPLE, "D"), (GREY, "v"), ("#111111", "P"))
+SUSPICION = LinearSegmentedColormap.from_list("suspicion", ["#0072B2", "#ffffff", "#D55E00"])
+FULL = 4.0  # nats from the base rate at which a colour is full, as in the token strip
 
 
-def training_curves(history, title="Training"):
-    """The exam on the left, both losses with their floors on the right, against tokens seen. A `Picture`.
+# --- one run ------------------------------------------------------------------------------------------------
+def training_curves(history, title=None):
+    """The exam on the left, both losses with their trivial floors on the right. A `Picture`.
 
-    history: `Run.history`, a list of dicts, one an evaluation.
+    history: `Run.history`, a list of dicts, one an evaluation (see `Evaluation.run`). Raises `UserError` when
+    there is none yet.
     """
     if not history:
-        raise UserError("There is no evaluation in this history yet: train for some steps first.")
-    figure = new_figure(11, 4.2)
-    left, middle, right = figure.subplots(1, 3, width_ratios=[1.4, 1, 1])
-    draw_exam(left, history)
-    draw_loss(middle, history, "mlm_loss", "mlm_loss_unigram", "Generator (MLM)", "knows only frequencies", ORANGE)
-    draw_loss(right, history, "rtd_loss", "rtd_loss_floor", "Discriminator (RTD)", "says the same everywhere", BLUE)
-    right.set_title("Discriminator (RTD)\nthe opponent improves too")
-    figure.suptitle(title)
-    return Picture(figure, f"{title}. " + exam_in_words(history))
+        raise UserError("There is no evaluation to draw yet: train for some steps first.")
+    figure = new_figure(12, 4.2)
+    exam, generator, discriminator = figure.subplots(1, 3, width_ratios=[1.9, 1, 1])
+    draw_exam(exam, history)
+    draw_loss(generator, history, "mlm_loss", ORANGE, "guesses by frequency alone")
+    draw_loss(discriminator, history, "rtd_loss", BLUE, "says the same of every token")
+    generator.set_title("Generator", loc="left", fontsize=11)
+    discriminator.set_title("Discriminator\n(the opponent improves too)", loc="left", fontsize=11)
+    if title:
+        figure.suptitle(title)
+    return Picture(figure, " ".join(filter(None, [title and f"{title}.", curves_in_words(history)])))
 
 
 def draw_exam(axes, history):
-    tokens = [h["tokens_seen"] for h in history]
-    for key, label, colour, marker in EXAM:
-        axes.plot(tokens, column(history, key), color=colour, marker=marker, label=label)
+    """The three parts of the exam, each labelled at its end, and the line of chance."""
+    tokens = tokens_seen(history)
+    ends = []
+    for key, colour, marker in EXAM:
+        values = column(history, key)
+        if np.isfinite(values).any():
+            axes.plot(tokens, values, color=colour, marker=marker, markersize=5)
+            ends.append((values[np.isfinite(values)][-1], FIGURES[key][0], colour))
     axes.axhline(0.5, color=GREY, linestyle="--", linewidth=1)
-    axes.set_ylim(0.4, 1.01)
-    axes.set_xlabel("tokens seen")
-    axes.set_ylabel("score")
-    axes.legend(fontsize=8)
+    axes.set_ylim(min([0.45, *(value - 0.03 for value, _, _ in ends)]), 1.0)
+    label_ends(axes, [*ends, (0.5, "chance", GREY)])
+    axes.set_title("The exam: the same questions for every model", loc="left", fontsize=11)
+    axes.set_ylabel("AUC; share of pairs right")
+    token_axis(axes, tokens)
 
 
-def draw_loss(axes, history, key, floor, title, floor_label, colour):
-    tokens = [h["tokens_seen"] for h in history]
-    axes.plot(tokens, column(history, key), color=colour, marker="o")
-    axes.plot(tokens, column(history, floor), color=GREY, linestyle="--", label=floor_label)
-    axes.set_title(title)
-    axes.set_xlabel("tokens seen")
-    axes.set_ylabel("loss (nats)")
-    axes.legend(fontsize=8)
+def draw_loss(axes, history, key, colour, floor_label):
+    """One loss, and what a trivial model would get."""
+    tokens, values, floor = tokens_seen(history), column(history, key), column(history, FLOORS[key])
+    axes.plot(tokens, values, color=colour, marker="o", markersize=5)
+    axes.plot(tokens, floor, color=GREY, linestyle="--", marker="_", linewidth=1, label=floor_label)
+    axes.legend(loc="upper right", frameon=False, fontsize=9, labelcolor=GREY, handlelength=1.5)
+    axes.margins(y=0.15)  # leaves the corner to the legend: losses fall
+    axes.set_ylabel(FIGURES[key][1])
+    token_axis(axes, tokens)
+
+
+def token_axis(axes, tokens):
+    """An axis of tokens seen, in thousands or millions."""
+    units = ((1e6, "million "), (1e3, "thousand "), (1, ""))
+    unit, name = next(((unit, name) for unit, name in units if tokens[-1] >= unit), units[-1])
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value / unit:g}")
+    axes.set_xlabel(f"{name}tokens seen")
+    axes.set_xlim(-0.03 * max(tokens[-1], 1), 1.03 * max(tokens[-1], 1))
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def label_ends(axes, ends):
+    """Write each curve's name beside its last point, moved apart where two would lie on one another."""
+    low, high = axes.get_ylim()
+    height, last = 0.06 * (high - low), -math.inf
+    for value, label, colour in sorted(ends):
+        last = max(value, last + height)
+        score = "" if label == "chance" else f" {value:.2f}"
+        axes.annotate(label + score, (1.01, last), xycoords=("axes fraction", "data"), va="center",
+                      color=colour, fontsize=9, annotation_clip=False)
+
+
+def tokens_seen(history):
+    """Tokens seen at each evaluation: (number of evaluations,)."""
+    return np.array([row["tokens_seen"] for row in history], dtype=float)
 
 
 def column(history, key):
-    """One figure of every evaluation, nan where it was not taken: (number of evaluations,)."""
-    return np.array([np.nan if h.get(key) is None else h[key] for h in history], dtype=float)
+    """One figure at each evaluation, nan where it was not taken: (number of evaluations,)."""
+    return np.array([np.nan if row.get(key) is None else row[key] for row in history], dtype=float)
 
 
-def exam_in_words(history):
-    """The first and last exam as a sentence."""
-    parts = [f"{label} from {first:.2f} to {last:.2f}" for key, label, _, _ in EXAM
-             for first, last in [column(history, key)[[0, -1]]] if not np.isnan(last)]
-    return f"The exam after {history[-1]['tokens_seen']:,} tokens: " + ", ".join(parts) + "; chance is 0.50."
+def curves_in_words(history):
+    """The first and the last exam, and the losses beside their floors, in sentences."""
+    last = history[-1]
+    exam = "; ".join(f"{FIGURES[key][0]} {start_and_end(history, key)}" for key, _, _ in EXAM
+                     if last.get(key) is not None)
+    losses = "; ".join(f"{FIGURES[key][1]} {start_and_end(history, key)}, trivial {last[FLOORS[key]]:.2f}"
+                       for key in ("mlm_loss", "rtd_loss") if last.get(key) is not None)
+    tokens = f"{int(last['tokens_seen']):,} tokens seen"
+    return f"Exam over {tokens}: {exam or 'not taken'}; chance 0.50. {losses or 'Losses: not taken'}."
 
 
-def curves_of(runs, key="exam_medium_auc"):
-    """One figure of several runs: runs, a list of (name, history). A `Picture`."""
-    figure = new_figure(7, 4)
+def start_and_end(history, key):
+    """ "0.50 to 0.87", or one number where there is only one."""
+    values = column(history, key)
+    values = values[np.isfinite(values)]
+    return f"{values[0]:.2f} to {values[-1]:.2f}" if len(values) > 1 else f"{values[-1]:.2f}"
+
+
+# --- several runs -------------------------------------------------------------------------------------------
+def curves_of(runs, key="exam_medium_auc", title=None):
+    """One figure of several runs over tokens seen: runs, a list of (name, history). A `Picture`.
+
+    key: any figure of a history, such as "exam_pairs" or "mlm_loss"; what a trivial model gets is drawn where
+    it is known. Raises `UserError` for a key that no run has.
+    """
+    drawn = runs_with(key, runs)
+    what, axis, chance = FIGURES.get(key, (key, key, None))
+    figure = new_figure(8, 4.2)
     axes = figure.subplots()
-    for name, history in runs:
-        axes.plot([h["tokens_seen"] for h in history], column(history, key), marker="o", label=name)
-    axes.set_xlabel("tokens seen")
-    axes.set_ylabel(key)
-    axes.legend()
-    return Picture(figure, f"{key} of {len(runs)} runs.")
+    ends = []
+    for (name, history), (colour, marker) in zip(drawn, itertools.cycle(STYLES)):
+        values = column(history, key)
+        axes.plot(tokens_seen(history), values, color=colour, marker=marker, markersize=5)
+        ends.append((values[np.isfinite(values)][-1], name, colour))
+    longest = max((history for _, history in drawn), key=lambda history: history[-1]["tokens_seen"])
+    floor = column(longest, FLOORS[key]) if key in FLOORS else np.full(len(longest), chance or np.nan)
+    axes.plot(tokens_seen(longest), floor, color=GREY, linestyle="--", linewidth=1)
+    if np.isfinite(floor[-1]):
+        ends.append((floor[-1], "trivial" if key in FLOORS else "chance", GREY))
+    label_ends(axes, ends)
+    token_axis(axes, tokens_seen(longest))
+    axes.set_ylabel(axis)
+    axes.set_title(title or what)
+    words = "; ".join(f"{name} {start_and_end(history, key)}" for name, history in drawn)
+    return Picture(figure, f"{title or what}, {axis} over tokens seen: {words}.")
 
 
-def timelapse_figure(timelapse, sentence=0):
-    """How suspicion of each piece of a probe sentence grew: pieces down, moments across. A `Picture`."""
-    probe = timelapse["sentences"][sentence]
-    moments = timelapse["moments"]
-    grid = np.array([m["probabilities"][sentence] for m in moments]).T  # (T, moments)
-    figure = new_figure(8, 0.28 * len(grid) + 1.6)
+def runs_with(key, runs):
+    """The runs whose history has this figure. Raises `UserError` when none has."""
+    drawn = [(name, history) for name, history in runs if np.isfinite(column(history, key)).any()]
+    if not drawn:
+        known = sorted({name for _, history in runs for row in history for name in row})
+        raise UserError(f"No run has {key!r} to draw: choose from {', '.join(known) or 'nothing yet'}.")
+    return drawn
+
+
+# --- the time-lapse -----------------------------------------------------------------------------------------
+def timelapse_figure(timelapse, sentence=1, base_rate=0.12):
+    """How suspicion of each piece of a probe sentence grew: pieces down, moments across. A `Picture`.
+
+    timelapse: `Run.timelapse`; sentence: the number of a probe, or its text. Moments are log-spaced, since
+    most happens early. Colours are those of the token strip: how far, in log-odds, P(replaced) lies from the
+    base rate (about one token in eight is a fake). Raises `UserError` when the run recorded nothing, or has
+    no such sentence.
+    """
+    number = probe_number(timelapse, sentence)
+    probe, moments = timelapse["sentences"][number], timelapse["moments"]
+    p = np.array([moment["probabilities"][number] for moment in moments], dtype=float).T  # (T, moments)
+    figure = new_figure(8.5, 0.3 * len(p) + 1.5)
     axes = figure.subplots()
-    image = axes.imshow(grid, aspect="auto", cmap="cividis", vmin=0, vmax=1)
-    axes.set_yticks(range(len(grid)), probe["pieces"])
-    label_font(axes.yaxis)
-    axes.set_xticks(range(len(moments)), [m["step"] for m in moments], rotation=90)
-    axes.set_xlabel("training step")
-    figure.colorbar(image, ax=axes, label="P(replaced)")
-    return Picture(figure, f"P(replaced) of each piece of {probe['text']!r} over {len(moments)} moments of training.")
+    nats = logit(p) - logit(base_rate)
+    image = axes.imshow(nats, aspect="auto", cmap=SUSPICION, vmin=-FULL, vmax=FULL)
+    label_pieces(axes, probe)
+    steps = [f"{moment['step']:,}" for moment in moments]
+    axes.set_xticks(range(len(moments)), steps, rotation=90, fontsize=8)
+    axes.set_xlabel("training steps, log-spaced")
+    end = axes.secondary_yaxis("right")
+    end.set_yticks(range(len(p)), [percent(value) for value in p[:, -1]], fontsize=8)
+    end.set_ylabel("at the end", fontsize=8)
+    bar = figure.colorbar(image, ax=axes, label="P(replaced); white: the base rate", pad=0.12)
+    ticks = np.arange(-FULL, FULL + 1, 2)
+    bar.set_ticks(ticks, labels=[percent(probability_at(nats, base_rate)) for nats in ticks])
+    axes.set_title(probe["text"], fontfamily=FONTS, fontsize=10)
+    return Picture(figure, timelapse_in_words(probe, p, moments))
 
 
+def logit(p):
+    """Log-odds of probabilities, kept finite."""
+    p = np.clip(p, 1e-6, 1 - 1e-6)
+    return np.log(p / (1 - p))
+
+
+def probe_number(timelapse, sentence):
+    """The number of a probe sentence given by number or text."""
+    if not timelapse or not timelapse.get("moments"):
+        raise UserError("This run recorded no time-lapse: take the shipped model's, or train anew.")
+    texts = [probe["text"] for probe in timelapse["sentences"]]
+    number = texts.index(sentence) if sentence in texts else sentence
+    if not isinstance(number, int) or not 0 <= number < len(texts):
+        raise UserError(f"There is no probe sentence {sentence!r}: choose from 0 to {len(texts) - 1}.")
+    return number
+
+
+def label_pieces(axes, probe):
+    """The pieces down the side; those of the word that does not belong are bold behind an arrow."""
+    arrows = ["▶ " * (place in probe["replaced"]) for place in range(len(probe["pieces"]))]
+    labels = [arrow + piece for arrow, piece in zip(arrows, probe["pieces"], strict=True)]
+    axes.set_yticks(range(len(labels)), labels, fontfamily=FONTS)
+    for place in probe["replaced"]:
+        axes.get_yticklabels()[place].set_fontweight("bold")
+
+
+def timelapse_in_words(probe, p, moments):
+    """What the discriminator said first and last of the false word, or of the most suspected piece."""
+    place = probe["replaced"][0] if probe["replaced"] else int(p[1:-1, -1].argmax()) + 1
+    kind = "The false word" if probe["replaced"] else "No word is false; the most suspected piece"
+    return (f"P(replaced) of each piece of “{probe['text']}” at {len(moments)} moments up to step "
+            f"{moments[-1]['step']:,}. {kind}, {probe['pieces'][place]}: {percent(p[place, 0])} at "
+            f"first, {percent(p[place, -1])} at last; the mean piece at last: {percent(p[1:-1, -1].mean())}.")
+
+
+# --- live ---------------------------------------------------------------------------------------------------
 class LiveCurves:
-    """A `watch` for `pretrain`: in a notebook it draws the curves so far into one place; elsewhere it does nothing."""
+    """A `watch` for `pretrain`: in a notebook it draws the curves so far, in one place; elsewhere nothing.
 
-    def __init__(self, title="Training"):
-        self.title, self.handle = title, None
-        self.line, self.told = None, 0.0
+    Drawing takes at most `share` of the time since the run began (.03): in a short run it leaves moments out,
+    but never the first and never the last.
+    """
+
+    def __init__(self, title=None, share=0.03):
+        self.title, self.share = title, share
+        self.handle, self.began, self.spent = None, None, 0.0
 
     def __call__(self, training):
+        """Called by the run after each evaluation."""
         if not in_notebook():
             return
-        from IPython.display import display
-        picture = training_curves(training.history, self.title)
+        now = time.monotonic()
+        self.began = self.began or now
+        last = training.step >= training.total
+        if self.handle is None or last or self.spent <= self.share * (now - self.began):
+            self.show(training_curves(training.history, self.title))
+            self.spent += time.monotonic() - now
+
+    def show(self, picture):
+        """Draw into the place of the picture before."""
+        from IPython.display import display  # only notebooks have it
+
         if self.handle is None:
             self.handle = display(picture, display_id=True)
         else:
             self.handle.update(picture)
 
-    def progress(self, training):
-        """One line, about once a second: how far the run is, and how long it still takes."""
-        last = training.step == training.total
-        if not in_notebook() or (time.monotonic() - self.told < 1 and not last):
-            return
-        from IPython.display import HTML, display
-        self.told = time.monotonic()
-        left = training.seconds / training.step * (training.total - training.step)
-        generator_loss, discriminator_loss = training.losses.tolist()
-        line = HTML(
-            f'<progress value="{training.step}" max="{training.total}" aria-label="training"></progress> '
-            f"step {training.step:,} of {training.total:,}, {clock(training.seconds)} gone, {clock(left)} left; "
-            f"training losses: MLM {generator_loss:.2f}, RTD {discriminator_loss:.3f}")
-        if self.line is None:
-            self.line = display(line, display_id=True)
-        else:
-            self.line.update(line)
-
-
-def clock(seconds):
-    """Seconds as minutes:seconds."""
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
-
 
 def in_notebook():
-    """Whether a page is there to draw on: an IPython kernel, not a terminal."""
+    """Whether there is a page to draw on: a kernel, not a terminal or a script."""
     try:
         from IPython import get_ipython
     except ImportError:
         return False
-    shell = get_ipython()
-    return shell is not None and hasattr(shell, "kernel")
+    return hasattr(get_ipython(), "kernel")

@@ -1,8 +1,8 @@
 """A drawn figure that carries what it shows in words, so that nobody needs to see it.
 
-Every view returns a `Picture`. A notebook shows it as an image with alt text, and goes on showing it when the notebook is
-untrusted, exported or reopened without a kernel. Figures are made without pyplot: nothing stays behind in a global list, and
-a picture made in another thread does no harm.
+Every drawn view returns a `Picture`. A notebook shows it as an image with alt text, and goes on showing it
+when the notebook is untrusted, exported or reopened without a kernel. Figures are made without pyplot: none
+stays behind in a global list, and one made in another thread does no harm.
 """
 import base64
 import html
@@ -18,7 +18,7 @@ PIXELS_AN_INCH = 144  # sharp on dense screens; shown at two thirds of it
 
 
 class Picture:
-    """A matplotlib figure and its alt text. `save` writes a file; in a notebook it shows itself."""
+    """A matplotlib `figure` and its `alt` text. In a notebook it shows itself; `save` writes a file."""
 
     def __init__(self, figure, alt):
         self.figure, self.alt = figure, alt
@@ -30,7 +30,7 @@ class Picture:
         return file.getvalue()
 
     def save(self, path):
-        """Write the image, in the format of the name's ending; returns the path."""
+        """Write the image in the format of the name's ending (.png, .svg, .pdf); returns the path."""
         self.figure.savefig(path, dpi=PIXELS_AN_INCH)
         return path
 
