@@ -46,6 +46,14 @@ def test_a_check_that_breaks_is_a_finding_and_the_others_still_run(monkeypatch):
     assert broken["state"] == "fix" and "the moon is full" in broken["found"] and len(findings) == before
 
 
+def test_pytorch_is_ok_if_it_starts_and_computes(monkeypatch):
+    assert only(doctor.pytorch()) == {"name": "PyTorch", "state": "ok", "found": torch.__version__, "remedy": ""}
+    monkeypatch.setattr(torch, "ones", torch.zeros)
+    assert only(doctor.pytorch())["state"] == "fix"
+    monkeypatch.setitem(doctor.sys.modules, "torch", None)  # makes `import torch` fail
+    assert only(doctor.pytorch())["state"] == "fix"
+
+
 def test_nothing_is_asked_of_cuda_where_there_is_none(monkeypatch):
     def explodes(*_, **__):
         raise AssertionError("CUDA was asked on a machine without a GPU")
