@@ -62,7 +62,7 @@ def refused(words, call, *args, **kwargs):
     return str(error.value)
 
 
-# --- there and back ---------------------------------------------------------------------------------
+# --- there and back -------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     "changes",
     [
@@ -131,7 +131,7 @@ def test_a_model_folder_is_found_by_name_and_the_lack_of_one_is_said(folder, tmp
     refused("without its model", load)
 
 
-# --- damage ---------------------------------------------------------------------------------------------
+# --- damage ---------------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
 def test_a_missing_file_is_named(folder, name):
     (folder / name).unlink()
@@ -210,7 +210,7 @@ def test_refused_weights_change_nothing():
     assert all(torch.equal(a, b) for a, b in zip(before, logits(electra), strict=True))
 
 
-# --- pickles ----------------------------------------------------------------------------------------------
+# --- pickles --------------------------------------------------------------------------------------
 class Bomb:
     """A pickle that leaves a trace when it is opened."""
 
@@ -267,7 +267,7 @@ def test_a_run_leaves_no_pickle_behind(corpus, data, tmp_path):
     }
 
 
-# --- writing ----------------------------------------------------------------------------------------------
+# --- writing --------------------------------------------------------------------------------------
 def test_a_folder_that_cannot_be_made_is_named(tmp_path, tokenizer):
     (tmp_path / "file").write_text("in the way")
     refused("file.*another folder", save, toy(), tokenizer, tmp_path / "file" / "model")

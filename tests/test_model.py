@@ -27,7 +27,7 @@ def toy(seed=0, objective=None, **changes):
     return electra
 
 
-# --- attention --------------------------------------------------------------------------------------
+# --- attention ------------------------------------------------------------------------------------
 @pytest.mark.parametrize("positions, norm", VARIANTS)
 @given(lengths=lengths, padded=st.booleans(), seed=st.integers(0, 1000))
 @settings(max_examples=10)
@@ -72,7 +72,7 @@ def test_an_attention_mask_of_ones_and_zeros_is_as_good_as_one_of_bools():
         assert torch.equal(electra.generator(ids, mask), electra.generator(ids, mask.float()))
 
 
-# --- positions ---------------------------------------------------------------------------------------
+# --- positions ------------------------------------------------------------------------------------
 @given(st.integers(0, 40), st.integers(0, 20), st.integers(0, 20), st.integers(0, 1000))
 @settings(max_examples=40)
 def test_rotary_scores_depend_on_distance_only(shift, i, j, seed):
@@ -115,7 +115,7 @@ def test_a_row_longer_than_the_model_has_positions_for_is_refused():
         toy().discriminator(ids)
 
 
-# --- the two models ------------------------------------------------------------------------------------
+# --- the two models -------------------------------------------------------------------------------
 def test_the_discriminator_gives_one_logit_a_token_and_the_generator_one_for_each_word():
     electra, (ids, mask) = toy(), toy_batch()
     assert electra.discriminator(ids, mask).shape == (4, 12)
@@ -211,7 +211,7 @@ def test_dropout_is_at_work_in_training_and_absent_in_evaluation():
         assert not torch.equal(electra.discriminator(ids, mask), electra.discriminator(ids, mask))
 
 
-# --- the step -------------------------------------------------------------------------------------------
+# --- the step -------------------------------------------------------------------------------------
 def test_a_step_returns_all_that_was_computed_on_the_way():
     electra, (ids, mask) = toy(discriminator_weight=7.0), toy_batch()
     step = electra(ids, mask)
@@ -295,7 +295,7 @@ def test_the_step_uses_what_your_functions_return():
     torch.testing.assert_close(step.loss, 3 * step.generator_loss)
 
 
-# --- presets --------------------------------------------------------------------------------------------
+# --- presets --------------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_bears_its_name_and_survives_json(name):
     assert PRESETS[name].name == name
