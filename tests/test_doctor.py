@@ -47,7 +47,7 @@ def test_a_check_that_breaks_is_a_finding_and_the_others_still_run(monkeypatch):
 
 
 def test_pytorch_is_ok_if_it_starts_and_computes(monkeypatch):
-    assert only(doctor.pytorch()) == {"name": "PyTorch", "state": "ok", "found": torch.__version__, "remedy": ""}
+    assert only(doctor.pytorch()) == doctor.ok("PyTorch", torch.__version__)
     monkeypatch.setattr(torch, "ones", torch.zeros)
     assert only(doctor.pytorch())["state"] == "fix"
     monkeypatch.setitem(doctor.sys.modules, "torch", None)  # makes `import torch` fail
