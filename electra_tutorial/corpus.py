@@ -22,7 +22,7 @@ HELDOUT_SHARE = 0.05
 HELDOUT_LEAST = 8  # templates held out of a tiny corpus, if that leaves three quarters of it to train on
 NAME_SHARE = 0.05  # at most this share of the everyday sentences has any one name; Tom stood in 28 %
 GRAMMAR_SENTENCES = 40_000
-HUB_SENTENCES = 200_000  # where reading a dataset of the Hugging Face hub stops: some hours on two CPU cores
+HUB_SENTENCES = 200_000  # where reading a dataset of the Hugging Face hub stops: as many as the course has
 # Lower case for ASCII and Latin-1 letters, written out: str.lower() follows Python's Unicode tables.
 LOWER = {code: code + 32 for code in [*range(0x41, 0x5B), *range(0xC0, 0xD7), *range(0xD8, 0xDF)]}
 
@@ -85,13 +85,13 @@ def paragraphs(text):
     lines = [re.sub(" +", " ", line).strip(" ") for line in text.split("\n")]
     # Where hardly a line holds the end of a sentence, each line is one: joining them would make soup.
     wrapped = 10 * len(re.findall("[.!?。！？]", text)) >= len([line for line in lines if line])
-    joined = [""]
-    for line in lines:
-        if wrapped and line and goes_on(joined[-1], line):
-            joined[-1] += " " + line
-        else:
-            joined.append(line)
-    return [line for line in joined if line]
+    joined = []
+    for before, line in zip(["", *lines], lines, strict=False):
+        if wrapped and line and goes_on(before, line):
+            joined[-1].append(line)
+        elif line:
+            joined.append([line])
+    return [" ".join(parts) for parts in joined]
 
 
 def goes_on(line, following):

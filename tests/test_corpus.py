@@ -419,14 +419,14 @@ STORY = "".join(f"The {a} {b} the {c}. " for a in ("cat", "dog", "cow") for b in
 def test_a_text_a_gz_and_a_folder_are_corpora(tmp_path):
     (tmp_path / "b").mkdir()
     (tmp_path / "story.txt").write_text("\ufeff" + STORY, "utf-8")
-    (tmp_path / "b" / "more.txt.gz").write_bytes(gzip.compress("Über allem ist Ruh. Warte nur.".encode()))
+    (tmp_path / "b" / "verse.txt.gz").write_bytes(gzip.compress("Über allem ist Ruh. Warte nur.".encode()))
     (tmp_path / "notes.pdf").write_bytes(b"\0\1\2")
     text = corpus.load_corpus(tmp_path / "story.txt")
     assert len(text.train["text"]) + len(text.heldout["text"]) == 18 and text.heldout["text"]
     assert not any("\ufeff" in line for line in text.train["text"] + text.heldout["text"])
     folder = corpus.load_corpus(str(tmp_path))
     assert len(folder.train["text"]) + len(folder.heldout["text"]) == 20
-    assert corpus.read_texts(tmp_path)[0].startswith("Über")  # by path: b/more before story
+    assert corpus.read_texts(tmp_path)[0].startswith("Über")  # by path: b/verse before story
 
 
 @pytest.mark.parametrize(("name", "content", "word"), [
@@ -465,12 +465,13 @@ def fake_datasets(monkeypatch, rows):
 
 
 def test_a_hub_dataset_is_read_by_its_text_column_up_to_a_limit(monkeypatch):
-    rows = ({"id": str(n), "text": f"The cat number {n} sits. The {'abcdefgh'[n % 8]} dog runs."}
-            for n in range(10**9))  # who reads on would not come back
+    read = []
+    rows = (read.append(n) or {"id": str(n), "text": f"The cat number {n} sits. The {'dog' * n} runs."}
+            for n in range(1000))
     fake_datasets(monkeypatch, rows)
     monkeypatch.setattr(corpus, "read_hub", lambda name, read=corpus.read_hub: read(name, limit=50))
     text = corpus.load_corpus("hf:somebody/cats:small")
-    assert text.name == "hf:somebody/cats:small"
+    assert text.name == "hf:somebody/cats:small" and len(read) == 25  # of two sentences each
     assert "The cat number 0 sits." in text.train["text"] + text.heldout["text"]
     fake_datasets(monkeypatch, [{"story": "One is here. Two is there.", "n": 3}])
     assert corpus.read_hub("x") == ["One is here.", "Two is there."]
