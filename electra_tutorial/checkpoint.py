@@ -57,7 +57,9 @@ def read_json(path):
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UserError(f"{path} is missing: is {Path(path).parent} a model folder made by `electra-tutorial train`?") from None
+        raise UserError(
+            f"{path} is missing: is {Path(path).parent} a model folder made by `electra-tutorial train`?"
+        ) from None
     except (ValueError, OSError) as error:
         raise UserError(f"{path} cannot be read ({error}): train again, or take another model folder.") from None
 
@@ -77,16 +79,28 @@ def read_tensors(path):
     """Tensors by name, and the metadata. Raises `UserError` for a missing, truncated or foreign file."""
     path = Path(path)
     if not path.is_file():
-        raise UserError(f"{path} is missing: name a folder made by `electra-tutorial train`, or leave --model out.")
+        raise UserError(
+            f"{path} is missing: name a folder made by `electra-tutorial train`, or leave --model out."
+        )
     try:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
     except (SafetensorError, OSError, ValueError) as error:
-        if path.read_bytes()[:4] in (b"PK\x03\x04", b"\x80\x02}q", b"\x80\x04\x95\x00") or path.read_bytes()[:1] == b"\x80":
+        if looks_like_a_pickle(path):
             raise UserError(
-                f"{path} is a pickle, not safetensors; opening one can run code, so it is refused: save it as safetensors."
+                f"{path} is a pickle, not safetensors. Opening one can run code, so it is refused: save the "
+                "weights as safetensors, or train again."
             ) from None
-        raise UserError(f"{path} is damaged or not a safetensors file ({error}): train again or copy it again.") from None
+        raise UserError(
+            f"{path} is damaged or not a safetensors file ({error}): train again or copy it again."
+        ) from None
+
+
+def looks_like_a_pickle(path):
+    """Whether a file begins as pickles do: `torch.save` writes a zip, older ones the pickle itself."""
+    with open(path, "rb") as file:
+        start = file.read(4)
+    return start == b"PK\x03\x04" or start[:1] == b"\x80"
 
 
 def unshared(module):
@@ -100,24 +114,26 @@ def unshared(module):
 
 
 def load_weights(electra, tensors, path="the file"):
-    """Copy tensors into the model by name; every tensor of the model must be there once, with its shape, and no other."""
+    """Copy tensors into the model by name: all of the model's must be there, in their shapes, and no other."""
     own = unshared(electra)
     missing, unknown = sorted(set(own) - set(tensors)), sorted(set(tensors) - set(own))
     wrong = [name for name in own if name in tensors and own[name].shape != tensors[name].shape]
     if missing or unknown or wrong:
         name = (missing + unknown + wrong)[0]
         problem = "is missing" if missing else "is not one of this model's" if unknown else "has another shape"
-        raise UserError(f"{path} does not fit its config.json: tensor {name} {problem}. Take weights and config from one run.")
+        raise UserError(
+            f"{path} does not fit its config.json: tensor {name} {problem}. Take weights and config from one run."
+        )
     with torch.no_grad():
         for name, tensor in own.items():
             tensor.copy_(tensors[name])
 
 
 def save(electra, tokenizer, folder, dtype=None, **documents):
-    """Write a model folder. `documents`: more JSON files by name (config=..., metrics=..., history=..., timelapse=...).
+    """Write a model folder. `documents`: more JSON files by name (config=, metrics=, history=, timelapse=).
 
-    dtype: `torch.float16` halves the file; loading makes float32 of it again. Returns the folder. Raises `UserError` when it
-    cannot be written.
+    dtype: `torch.float16` halves the file; loading makes float32 of it again. Returns the folder. Raises
+    `UserError` when it cannot be written.
     """
     folder = Path(folder)
     config = {"preset": electra.preset.to_dict(), **documents.pop("config", {})}
@@ -129,7 +145,9 @@ def save(electra, tokenizer, folder, dtype=None, **documents):
         for name, data in {"config": config, **documents}.items():
             write_json(folder / f"{name}.json", data)
     except OSError as error:
-        raise UserError(f"{folder} cannot be written ({error.strerror}): choose another folder with --out.") from None
+        raise UserError(
+            f"{folder} cannot be written ({error.strerror}): choose another folder with --out."
+        ) from None
     return folder
 
 
@@ -137,7 +155,7 @@ def model_folder(path=None):
     """The folder to load: the one named, else the trained mini ELECTRA that comes with the course."""
     folder = Path(path) if path else data_dir() / SHIPPED
     if not folder.is_dir():
-        hint = "train one with `electra-tutorial train`" if path else "this copy of the course came without its model"
+        hint = "train one with `electra-tutorial train`" if path else "this copy came without its model"
         raise UserError(f"There is no model folder {folder}: {hint}, or name one with --model.")
     return folder
 
@@ -145,8 +163,8 @@ def model_folder(path=None):
 def load(path=None):
     """Read a model folder -> (`Electra` in evaluation mode, float32, on the CPU; tokenizer).
 
-    Without a path: the mini ELECTRA that comes with the course. Raises `UserError` for a folder that is missing, damaged or
-    not one of ours.
+    Without a path: the mini ELECTRA that comes with the course. Raises `UserError` for a folder that is
+    missing, damaged or not one of ours.
     """
     folder = model_folder(path)
     config = read_json(folder / "config.json")
@@ -155,12 +173,15 @@ def load(path=None):
     try:
         electra = Electra(Preset().with_changes(**config["preset"]))
     except (TypeError, AttributeError) as error:
-        raise UserError(f"{folder / 'config.json'} holds a preset this version cannot read ({error}).") from None
-    tokenizer = load_tokenizer(folder)
-    if tokenizer.get_vocab_size() > electra.preset.vocab_size:  # fewer are fine: some rows of the table are unused
         raise UserError(
-            f"{folder / 'tokenizer.json'} has {tokenizer.get_vocab_size()} tokens, the model {electra.preset.vocab_size}: "
-            "they do not belong together; take both from one run."
+            f"{folder / 'config.json'} holds a preset this version cannot read ({error}): train again."
+        ) from None
+    tokenizer = load_tokenizer(folder)
+    known, room = tokenizer.get_vocab_size(), electra.preset.vocab_size
+    if known > room:  # fewer are fine: some rows of the table are unused
+        raise UserError(
+            f"{folder / 'tokenizer.json'} has {known} tokens, the model {room}: they do not belong together; take "
+            "both from one run."
         )
     path = folder / "model.safetensors"
     load_weights(electra, read_tensors(path)[0], path)

@@ -1,4 +1,4 @@
-"""Where the arithmetic happens: one GPU, an Apple chip or the CPU, in which precision, and how much memory it took."""
+"""Where the arithmetic happens: a GPU, an Apple chip or the CPU, in which precision, and how much memory it took."""
 import contextlib
 import os
 import sys

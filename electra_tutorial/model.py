@@ -1,9 +1,11 @@
 """ELECTRA in one file: attention, block, encoder, generator, discriminator, and the two together.
 
-With `positions="learned"` and `norm="post"`, the default, this is the paper's architecture to the last addition, so weights
-travel to `transformers` and back (see `hub`). `rotary` and `pre` are switches for experiments.
+With `positions="learned"` and `norm="post"`, the default, this is the paper's architecture to the last
+addition, so weights travel to `transformers` and back (see `hub`). `rotary` and `pre` are switches for
+experiments.
 
-    B batch, T tokens in a row, E embedding width, D width, H heads, V vocabulary, N chosen places of the whole batch
+    B batch, T tokens in a row, E embedding width, D width, H heads, V vocabulary,
+    N chosen places of the whole batch
 """
 from dataclasses import dataclass
 
@@ -31,23 +33,23 @@ def rotate(x):
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention: each token gathers from all tokens what it finds relevant (Vaswani et al. 2017, 3.2)."""
+    """Multi-head self-attention: each token gathers from all what it finds relevant (Vaswani et al. 2017, 3.2)."""
 
     def __init__(self, width, heads, positions="learned", dropout=0.0):
         super().__init__()
         self.heads, self.positions, self.dropout = heads, positions, dropout
-        self.query_key_value = nn.Linear(width, 3 * width)  # three projections in one product, which is faster
+        self.query_key_value = nn.Linear(width, 3 * width)  # three projections in one product: faster
         self.output = nn.Linear(width, width)
 
     def forward(self, x, attention_mask=None, return_attention=False):
-        """x (B, T, D), attention_mask (B, T) bool, True = a real token -> (B, T, D), and (B, H, T, T) if asked."""
+        """x (B, T, D), attention_mask (B, T) bool, True = real -> (B, T, D), and (B, H, T, T) or None."""
         B, T, D = x.shape
         query, key, value = (
             self.query_key_value(x).view(B, T, 3, self.heads, D // self.heads).permute(2, 0, 3, 1, 4)
         )  # each (B, H, T, D/H)
         if self.positions == "rotary":
             query, key = rotate(query), rotate(key)
-        visible = None if attention_mask is None else attention_mask[:, None, None, :]  # (B, 1, 1, T): no key is padding
+        visible = None if attention_mask is None else attention_mask[:, None, None, :]  # (B, 1, 1, T), of keys
         dropout = self.dropout if self.training else 0.0
         if return_attention:  # the same numbers, written out
             scores = query @ key.transpose(-2, -1) / (D // self.heads) ** 0.5  # (B, H, T, T)
@@ -110,7 +112,7 @@ class Embeddings(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Token ids in, one vector for each token in its context out: the body of both models (paper, section 3.1)."""
+    """Token ids in, one vector for each token in its context out: the body of both models (paper, 3.1)."""
 
     def __init__(self, vocab_size, max_length, embedding, width, layers, heads, feed_forward,
                  positions="learned", norm="post", dropout=0.0):
@@ -124,13 +126,15 @@ class Encoder(nn.Module):
         self.final_norm = nn.LayerNorm(width, eps=1e-12) if norm == "pre" else nn.Identity()
 
     def forward(self, ids, attention_mask=None, return_attention=False):
-        """ids (B, T) long, attention_mask (B, T), 1 or True = a real token -> (B, T, D) and a list of (B, H, T, T).
+        """ids (B, T) long, attention_mask (B, T), 1 or True = real -> (B, T, D) and a list of (B, H, T, T).
 
-        The list has one attention a layer if `return_attention`, else Nones. Raises `UserError` when a row is longer than
-        the model has positions for.
+        The list has one attention a layer if `return_attention`, else Nones. Raises `UserError` when a row is
+        longer than the model has positions for.
         """
         if ids.shape[1] > self.max_length:
-            raise UserError(f"A row of {ids.shape[1]} pieces is longer than the {self.max_length} this model reads: cut it.")
+            raise UserError(
+                f"A row of {ids.shape[1]} pieces is longer than the {self.max_length} this model reads: cut it."
+            )
         visible = None if attention_mask is None else attention_mask.bool()
         x = self.project(self.embeddings(ids))  # (B, T, D)
         attentions = []
@@ -141,13 +145,14 @@ class Encoder(nn.Module):
 
 
 class Generator(nn.Module):
-    """A small masked language model: for each place, a score for every token of the vocabulary (paper, equation 1)."""
+    """A small masked language model: at each place a score for every token of the vocabulary (paper, eq. 1)."""
 
     def __init__(self, preset):
         super().__init__()
         self.encoder = Encoder(
-            preset.vocab_size, preset.max_length, preset.embedding, preset.generator_width, preset.generator_layers,
-            preset.generator_heads, preset.generator_feed_forward, preset.positions, preset.norm, preset.dropout,
+            preset.vocab_size, preset.max_length, preset.embedding, preset.generator_width,
+            preset.generator_layers, preset.generator_heads, preset.generator_feed_forward,
+            preset.positions, preset.norm, preset.dropout,
         )
         self.dense = nn.Linear(preset.generator_width, preset.embedding)
         self.norm = nn.LayerNorm(preset.embedding, eps=1e-12)
@@ -156,8 +161,8 @@ class Generator(nn.Module):
     def forward(self, ids, attention_mask=None, chosen=None, return_attention=False):
         """ids (B, T) -> logits (B, T, V); with chosen (B, T) bool, at those N places only: (N, V).
 
-        The product with the vocabulary is the dearest step of all, so training asks for the chosen places alone. The output
-        table *is* the embedding table, looked up at each call, so the tie cannot come loose.
+        The product with the vocabulary is the dearest step of all, so training asks for the chosen places
+        alone. The output table *is* the embedding table, looked up at each call: the tie cannot come loose.
         """
         x, attentions = self.encoder(ids, attention_mask, return_attention)  # (B, T, D)
         if chosen is not None:
@@ -168,7 +173,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """For each token one number, the log-odds that it was replaced (paper, equation 2). This model is what one keeps."""
+    """For each token one number, the log-odds that it was replaced (paper, eq. 2). This is the model one keeps."""
 
     def __init__(self, preset):
         super().__init__()
@@ -211,7 +216,7 @@ class Electra(nn.Module):
         self.discriminator = Discriminator(preset)
         self.rng = torch.Generator()  # decides masks and samples; dropout has torch's own
         self.apply(self.initialise)
-        if preset.sharing == "embeddings":  # one table for both, as in the paper: shared as modules, so it stays one
+        if preset.sharing == "embeddings":  # as in the paper; shared as modules, so each table stays one
             self.generator.encoder.embeddings.token = self.discriminator.encoder.embeddings.token
             self.generator.encoder.embeddings.position = self.discriminator.encoder.embeddings.position
 
@@ -224,8 +229,8 @@ class Electra(nn.Module):
             nn.init.normal_(module.weight, std=self.preset.embedding_std)
 
     def forward(self, ids, attention_mask=None):
-        """One step of ELECTRA on ids (B, T), attention_mask (B, T) with 1 or True for real tokens; returns a `Step`."""
-        if self.rng.device.type != ids.device.type:  # a random stream lives on one device; it follows the model to another
+        """One step of ELECTRA on ids (B, T), attention_mask (B, T), 1 or True = real; returns a `Step`."""
+        if self.rng.device.type != ids.device.type:  # a random stream lives on one device: follow the data
             self.rng = torch.Generator(ids.device).manual_seed(self.rng.initial_seed())
         real = torch.ones_like(ids, dtype=torch.bool) if attention_mask is None else attention_mask.bool()
         special = (ids < len(SPECIAL_TOKENS)) | ~real  # [PAD], [UNK], [CLS], [SEP], [MASK] have the first ids
@@ -233,9 +238,11 @@ class Electra(nn.Module):
 
         masked_ids, chosen = objective.mask(ids, special, preset.mask_rate, MASK_ID, preset.keep, self.rng)
         generator_logits = self.generator(masked_ids, attention_mask, chosen).float()  # (N, V)
-        generator_loss = F.cross_entropy(generator_logits, ids[chosen], reduction="sum") / max(len(generator_logits), 1)
+        generator_loss = F.cross_entropy(generator_logits, ids[chosen], reduction="sum")
+        generator_loss = generator_loss / max(len(generator_logits), 1)  # a mean; 0 where nothing could be chosen
 
-        samples = objective.sample(forbid_special(generator_logits.detach()), preset.temperature, self.rng)  # (N,)
+        allowed = forbid_special(generator_logits.detach())  # no gradient passes a draw, so none is asked for
+        samples = objective.sample(allowed, preset.temperature, self.rng)  # (N,)
         corrupted_ids = objective.corrupt(ids, chosen, samples)
         labels = objective.label(ids, corrupted_ids)
 
@@ -243,11 +250,13 @@ class Electra(nn.Module):
         each = F.binary_cross_entropy_with_logits(logits, labels.float(), reduction="none")
         discriminator_loss = each[real].mean()  # every real token teaches; padding does not
         loss = objective.loss(generator_loss, discriminator_loss, preset.discriminator_weight)
-        return Step(loss, generator_loss, discriminator_loss, masked_ids, chosen, corrupted_ids, labels, logits)
+        return Step(
+            loss, generator_loss, discriminator_loss, masked_ids, chosen, corrupted_ids, labels, logits
+        )
 
 
 def forbid_special(logits):
-    """Logits (..., V) in which [PAD], [UNK], [CLS], [SEP] and [MASK] cannot be drawn: their scores are -inf."""
+    """A copy of logits (..., V) in which [PAD], [UNK], [CLS], [SEP] and [MASK] are -inf: never drawn."""
     logits = logits.clone()
     logits[..., : len(SPECIAL_TOKENS)] = float("-inf")
     return logits

@@ -1,7 +1,8 @@
 """Replaced token detection, step by step in the paper's order: mask, sample, corrupt, label, add the two losses.
 
 Clark et al. 2020, "ELECTRA: Pre-training Text Encoders as Discriminators Rather Than Generators", section 2.
-Each step is a plain function on tensors. `Objective` holds one of each; put your own in and `Electra` trains with it.
+Each step is a plain function on tensors. `Objective` holds one of each; put your own in, and `Electra` trains
+with it.
 
     B batch, T tokens in a row, V vocabulary, N chosen places of the whole batch
 """
@@ -14,9 +15,10 @@ import torch
 def mask_tokens(ids, special, rate, mask_id, keep=0.0, rng=None):
     """Choose places in each row and hide them behind [MASK].
 
-    ids (B, T) long, special (B, T) bool: places never chosen ([CLS], [SEP], padding). Each row gets `rate` of its
-    ordinary places, rounded, at least one if it has any; no place twice. `keep`: share of the chosen places whose token
-    stays visible (the paper's text: 0; its released code: .15). `rng`, a `torch.Generator`, alone decides.
+    ids (B, T) long, special (B, T) bool: places never chosen ([CLS], [SEP], padding). Each row gets `rate` of
+    its ordinary places, rounded, at least one if it has any; no place twice. `keep`: share of the chosen places
+    whose token stays visible (the paper's text: 0; its released code: .15). `rng`, a `torch.Generator`, alone
+    decides.
 
     Returns masked_ids (B, T) long and chosen (B, T) bool; `ids` is left as it was.
     """
@@ -34,20 +36,21 @@ def mask_tokens(ids, special, rate, mask_id, keep=0.0, rng=None):
 def sample_tokens(logits, temperature=1.0, rng=None):
     """Draw one token a row from softmax(logits / temperature), by walking along the cumulative probabilities.
 
-    logits (N, V) in any precision; temperature 0 takes the likeliest. What must not be drawn is -inf. Half precision
-    keeps three digits, and a sum of thousands of small probabilities none of them, so this happens in float32.
-    One random number a row: a seventh of the time of `torch.multinomial`, which draws one for each of N x V.
+    logits (N, V) in any precision; temperature 0 takes the likeliest. What must not be drawn is -inf. Half
+    precision keeps three digits, too few to add up thousands of small probabilities, so this happens in
+    float32. It needs one random number a row, where `torch.multinomial` draws one for each of N x V, and takes
+    longer over that than the rest of the step.
 
     Returns (N,) long. Raises `ValueError` for a negative temperature.
     """
     if temperature < 0:
-        raise ValueError(f"temperature={temperature} must not be negative: 0 is the likeliest token, 1 the model's own odds.")
+        raise ValueError(f"temperature={temperature} must not be negative: 0 takes the likeliest token.")
     logits = logits.float()
     if temperature == 0:
         return logits.argmax(dim=-1)
     cumulative = torch.softmax(logits / temperature, dim=-1).cumsum(dim=-1)  # (N, V), ends near 1
     target = torch.rand(len(logits), 1, generator=rng, device=logits.device) * cumulative[:, -1:]  # (N, 1)
-    return torch.searchsorted(cumulative, target, right=True).squeeze(1)  # the first place that lies beyond it
+    return torch.searchsorted(cumulative, target, right=True).squeeze(1)  # (N,), the first that lies beyond
 
 
 def corrupt(ids, chosen, samples):
@@ -63,7 +66,7 @@ def replaced_labels(ids, corrupted_ids):
 
 
 def electra_loss(generator_loss, discriminator_loss, weight=50.0):
-    """The joint loss. `weight` is the paper's lambda: one is a choice among V tokens, the other a yes or no, and far smaller."""
+    """The joint loss. `weight` is the paper's lambda: a yes or no costs far less than a choice among V tokens."""
     return generator_loss + weight * discriminator_loss
 
 

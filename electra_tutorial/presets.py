@@ -1,8 +1,8 @@
 """The sizes a mini ELECTRA comes in. A preset is every number a run depends on, the seed and the machine aside.
 
-`PRESETS["laptop"]` is one of four; `replace(PRESETS["laptop"], layers=6)` is one of your own. Budgets are counted in
-tokens, because a token costs the same everywhere while a minute does not; `train --minutes` measures the machine and
-turns minutes into tokens.
+`PRESETS["laptop"]` is one of four; `PRESETS["laptop"].with_changes(layers=6)` is one of your own. Budgets are
+counted in tokens, because a token costs the same everywhere while a minute does not; `train --minutes`
+measures the machine and turns minutes into tokens.
 """
 import math
 from dataclasses import asdict, dataclass, fields, replace
@@ -41,8 +41,8 @@ class Preset:
     norm: str = "post"
     sharing: str = "embeddings"
     initial_std: float | None = None  # None: 1/sqrt(fan in); BERT's .02 is far too small for narrow models
-    embedding_std: float = 0.02  # wider tables move too slowly: the exam after 1 M tokens is .68 instead of .79
-    unigram_start: bool = False  # the generator's biases begin at the token's log frequencies: a head start that harms the discriminator
+    embedding_std: float = 0.02  # wider tables move too slowly: benchmarks/RECIPE.md
+    unigram_start: bool = False  # the generator begins with word frequencies, and gets too far ahead
     dropout: float = 0.0  # a run that sees each sentence two or three times has nothing to overfit
     # Objective; paper section 2
     mask_rate: float = 0.25  # the paper's .15 learns more slowly in a short run: benchmarks/RECIPE.md
@@ -74,8 +74,9 @@ class Preset:
         for name in ("mask_rate", "keep", "dropout", "warmup"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"{name}={getattr(self, name)} is a share: give a number from 0 to 1.")
-        if self.positions == "rotary" and (self.width // self.heads % 2 or self.generator_width // self.generator_heads % 2):
-            raise UserError("positions='rotary' turns features in pairs: give each head an even width (width / heads).")
+        widths = self.width // self.heads, self.generator_width // self.generator_heads
+        if self.positions == "rotary" and any(width % 2 for width in widths):
+            raise UserError("positions='rotary' turns features in pairs: give each head an even width.")
         if not self.clip:
             raise UserError("clip=0.0 would shorten every gradient to nothing: give a number above 0, such as 1.")
 
@@ -108,13 +109,14 @@ PRESETS = {
     ),
     "laptop": Preset(),
     "gpu": Preset(
-        name="gpu", vocab_size=8192, max_length=128, embedding=128, width=256, layers=8, heads=4, feed_forward=1024,
-        generator_width=64, generator_layers=4, generator_heads=1, generator_feed_forward=256, dropout=0.1,
+        name="gpu", vocab_size=8192, max_length=128, embedding=128, width=256, layers=8, heads=4,
+        feed_forward=1024, generator_width=64, generator_layers=4, generator_heads=1, generator_feed_forward=256, dropout=0.1,
         tokens=300_000_000, batch_tokens=16384, learning_rate=1e-3,
     ),
     "paper": Preset(
-        name="paper", vocab_size=30522, max_length=128, embedding=128, width=256, layers=12, heads=4, feed_forward=1024,
-        generator_width=64, generator_layers=12, generator_heads=1, generator_feed_forward=256, initial_std=0.02,
-        dropout=0.1, mask_rate=0.15, tokens=16_384_000_000, batch_tokens=16384, learning_rate=5e-4, warmup=0.01, beta2=0.999,
+        name="paper", vocab_size=30522, max_length=128, embedding=128, width=256, layers=12, heads=4,
+        feed_forward=1024, generator_width=64, generator_layers=12, generator_heads=1,
+        generator_feed_forward=256, initial_std=0.02, dropout=0.1, balance=False, mask_rate=0.15,
+        tokens=16_384_000_000, batch_tokens=16384, learning_rate=5e-4, warmup=0.01, beta2=0.999,
     ),
 }
