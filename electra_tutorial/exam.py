@@ -104,7 +104,7 @@ def make_exam(corpus, seed=0):
 
     Replacements come from its held-out everyday sentences (all held-out text where there are none of that
     name), of 5 to 20 words; pairs likewise, or from the grammar for the grammar corpus. Small corpora get
-    fewer questions. Returns an `Exam`: 1,500 easy, 1,500 medium questions, and for the course 3,000 pairs or so.
+    fewer questions. Returns an `Exam`: 1,500 easy, 1,500 medium questions, for the course some 3,000 pairs.
     """
     heldout = sorted(set(corpus.heldout.get("tatoeba") or sum(corpus.heldout.values(), [])))
     training = [line for lines in corpus.train.values() for line in lines]
@@ -124,7 +124,7 @@ def make_exam(corpus, seed=0):
 
 
 def load_exam(corpus="course"):
-    """The exam of a corpus (a `Corpus` or the name of one), made at first use and then kept in the data cache.
+    """The exam of a corpus (a `Corpus` or the name of one), made at first use and kept in the cache.
 
     The file's name carries the version of the rules and a fingerprint of the text, so it never belongs to
     another corpus. A corpus of your own gets an exam of its own: the course's would ask about text that
@@ -151,7 +151,7 @@ def fingerprint(corpus):
 
 @dataclass
 class Vocabulary:
-    """The lower-case words of the training text with their counts. No names: a name for a name is no error."""
+    """The lower-case words of the training text, counted. No names: a name for a name is no error."""
 
     words: list  # sorted, so that everything drawn from it is reproducible
     counts: dict
