@@ -18,7 +18,7 @@ import torch
 
 from electra_tutorial.checkpoint import load, model_folder, read_json
 from electra_tutorial.errors import UserError
-from electra_tutorial.evaluation import piece_logits, quietly
+from electra_tutorial.evaluation import MASK_RATE, piece_logits, quietly
 from electra_tutorial.model import forbid_special
 from electra_tutorial.tokens import CLS_ID, MASK_ID, SEP_ID, SPECIAL_TOKENS, UNK_ID, word_groups
 
@@ -105,8 +105,8 @@ def judge(text, model=None, tokenizer=None, mask=None, seed=0, temperature=1.0, 
     """Hide places of a sentence, let the generator fill them, and ask the discriminator about every piece.
 
     model: an `Electra` (then the tokenizer too), a `Run`, a model folder, or None for the mini ELECTRA that
-    comes with the course. mask: the places to hide; None draws as many as in training, by the seed; [] hides
-    none, so that the sentence is judged as it is. samples: pieces of your own to put there, one a place,
+    comes with the course. mask: the places to hide; None draws 15 % of them by the seed; [] hides none, so
+    that the sentence is judged as it is. samples: pieces of your own to put there, one a place,
     instead of drawing. temperature: of the drawing; 0 takes the likeliest. top: how many proposals to keep.
     A typed "[MASK]" is one more place for the generator to fill; "[SEP]" and the like are read as text.
 
@@ -162,7 +162,8 @@ def carry_over(judgement, electra, tokenizer):
 def find_model(model, tokenizer):
     """(electra, tokenizer, base rate) of what was given: an `Electra`, a `Run`, a folder, or None.
 
-    The base rate is the share of replaced tokens at the last evaluation; without one, the share masked.
+    The base rate comes from the share of replaced tokens at the last evaluation; without one, it is the
+    share masked.
     """
     if hasattr(model, "electra"):  # a `Run`
         return model.electra, model.tokenizer, base_rate_of(model.electra, model.metrics)
@@ -183,9 +184,12 @@ def load_once(folder, changed):
 
 
 def base_rate_of(electra, metrics):
-    """The share of fakes among the tokens the discriminator was trained on, as far as is known."""
-    share = metrics.get("replaced_share") if isinstance(metrics, dict) else None
-    return float(share) if isinstance(share, Real) and 0 < share < 1 else electra.preset.mask_rate
+    """The share of fakes among the tokens the discriminator was trained on, as far as is known.
+
+    Evaluation masks 15 %, whatever training masked; the share of fakes grows with it.
+    """
+    share, rate = metrics.get("replaced_share") if isinstance(metrics, dict) else None, electra.preset.mask_rate
+    return share * rate / MASK_RATE if isinstance(share, Real) and 0 < share < MASK_RATE else rate
 
 
 # --- one round of the game ----------------------------------------------------------------------------------
@@ -326,11 +330,11 @@ def language_notes(words, texts, ids):
 
 # --- the hidden places --------------------------------------------------------------------------------------
 def draw_mask(sentence, electra, seed):
-    """Places drawn as in training, by the seed, and those at which [MASK] was typed: a sorted list."""
+    """15 % of the places, drawn by the seed, and those at which [MASK] was typed: a sorted list."""
     ids = torch.tensor([sentence.ids])  # (1, T)
     rng = torch.Generator().manual_seed(2 * seed)
     special = ids < len(SPECIAL_TOKENS)
-    _, chosen = electra.objective.mask(ids, special, electra.preset.mask_rate, MASK_ID, 0.0, rng)  # (1, T)
+    _, chosen = electra.objective.mask(ids, special, MASK_RATE, MASK_ID, 0.0, rng)  # (1, T)
     return sorted({*chosen[0].nonzero().flatten().tolist(), *typed_masks(sentence)})
 
 

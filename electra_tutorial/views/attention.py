@@ -26,7 +26,7 @@ def attention_map(pieces, attention, title="One attention head", marked=()):
     axes.set_xlabel("is looked at")
     axes.set_ylabel("looks")
     axes.set_title(title, fontfamily=FONTS)
-    figure.colorbar(image, ax=axes, shrink=0.8, label="share of its attention (a row sums to 1)")
+    add_scale(figure, image, axes, "share of its attention (a row sums to 1)")
     return Picture(figure, f"{title}: attention among {T} pieces. {strongest_looks(pieces, attention)}")
 
 
@@ -50,7 +50,7 @@ def attention_grid(pieces, attentions, title="What each head looks at"):
         grid[number][0].set_ylabel(f"layer {number}\nlooks", fontsize=9)
     grid[-1][0].set_xlabel("is looked at", fontsize=9)
     figure.suptitle(title, fontfamily=FONTS)
-    figure.colorbar(image, ax=grid, shrink=0.8, label="share of its attention")
+    add_scale(figure, image, grid, "share of its attention")
     return Picture(figure, f"{title}: {len(layers)} layers of {heads} heads on {len(pieces)} pieces. "
                            f"{sharpest_head(layers)}")
 
@@ -72,6 +72,11 @@ def label_places(axes, pieces, marked, font):
     for axis in (axes.xaxis, axes.yaxis):
         for place in marked:
             axis.get_ticklabels()[place].set_fontweight("bold")
+
+
+def add_scale(figure, image, axes, label):
+    """A colour bar with its unit, 4 inches long at most, however tall the figure."""
+    figure.colorbar(image, ax=axes, shrink=min(0.8, 4 / figure.get_figheight()), aspect=20, label=label)
 
 
 def strongest_looks(pieces, attention, many=3):
