@@ -129,7 +129,8 @@ def test_a_shown_definition_is_the_packages_own_to_the_letter(lesson):
 
 
 def test_a_shown_definition_brings_the_imports_it_needs_and_no_others(lesson):
-    code = texts(lesson("# %%\nfrom electra_tutorial.objective import corrupt, mask_tokens  # weave: show\n"))[0]
+    line = "from electra_tutorial.objective import corrupt, mask_tokens  # weave: show"
+    code = texts(lesson(f"# %%\n{line}\n"))[0]
     assert code.startswith("import torch\n\n\ndef corrupt(") and "\n\n\ndef mask_tokens(" in code
     assert len(re.findall("^(?:import|from)", code, re.M)) == 1
 

@@ -29,5 +29,6 @@ def last_run(name):
 
 def numbered(name):
     """The numbers of the runs of that name."""
-    folders = runs_dir().glob(f"{name}-*")
-    return [int(found[1]) for folder in folders if (found := re.fullmatch(r".*-(\d+)", folder.name))]
+    pattern = re.compile(re.escape(name) + r"-(\d+)")
+    folders = runs_dir().iterdir() if runs_dir().is_dir() else []
+    return [int(found[1]) for folder in folders if (found := pattern.fullmatch(folder.name))]

@@ -1,0 +1,257 @@
+"""Lessons run top to bottom, each in its own kernel, anywhere, without the network; and they have their form."""
+import html.parser
+import json
+import os
+import re
+import subprocess
+import sys
+
+import nbformat
+import pytest
+
+from electra_tutorial.course import check, execute, runs
+from electra_tutorial.course.execute import run_all, run_lesson
+from electra_tutorial.course.weave import MINUTES, NOTEBOOKS
+from electra_tutorial.errors import UserError
+
+LESSONS = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
+MOST_CELLS = 58
+MOST_LINES = 22  # of a code cell that is not woven
+named = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory):
+    """Runs a lesson in fast mode, once for all tests; gives the `Lesson` and where it was opened."""
+    done = {}
+
+    def once(path):
+        if path not in done:
+            folder = tmp_path_factory.mktemp("somewhere else")
+            done[path] = run_lesson(path, fast=True, folder=folder), folder
+        return done[path]
+
+    return once
+
+
+def outputs(lesson):
+    return [output for cell in lesson.notebook.cells for output in cell.get("outputs", [])]
+
+
+class Images(html.parser.HTMLParser):
+    """Collects the attributes of every image in a page."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def handle_starttag(self, tag, attributes):
+        if tag == "img":
+            self.found.append(dict(attributes))
+
+
+# --- running --------------------------------------------------------------------------------------
+
+@named
+def test_a_lesson_runs_from_top_to_bottom(path, run):
+    lesson, _ = run(path)
+    assert not lesson.problem
+    assert all(cell.execution_count for cell in lesson.notebook.cells if cell.cell_type == "code")
+
+
+@named
+def test_a_lesson_writes_nothing_on_stderr(path, run):
+    noise = [output.text for output in outputs(run(path)[0]) if output.get("name") == "stderr"]
+    assert not noise
+
+
+@named
+def test_a_lesson_leaves_nothing_in_the_folder_it_was_opened_in(path, run):
+    lesson, folder = run(path)
+    assert not list(folder.iterdir())
+
+
+@named
+def test_every_picture_of_a_lesson_says_in_words_what_it_shows(path, run):
+    parser = Images()
+    for output in outputs(run(path)[0]):
+        data = output.get("data", {})
+        assert "image/png" not in data and "image/svg+xml" not in data, "a picture without alt text"
+        parser.feed("".join(data.get("text/html", "")))
+    assert parser.found
+    for image in parser.found:
+        assert len(image.get("alt", "").split()) > 8, image.get("alt")
+
+
+@named
+def test_in_fast_mode_a_lesson_says_what_it_does_not_judge(path, run):
+    words = "".join(output.text for output in outputs(run(path)[0]) if output.get("name") == "stdout")
+    assert "Not judged here" in words and "As it should be" not in words
+
+
+@named
+def test_the_source_of_a_lesson_runs_as_a_plain_script(path, tmp_path):
+    source = NOTEBOOKS / "source" / f"{path.stem}.py"
+    settings = {"ELECTRA_TUTORIAL_FAST": "1", "ELECTRA_TUTORIAL_RUNS": str(tmp_path / "runs")}
+    command = [sys.executable, str(source)]
+    ran = subprocess.run(command, cwd=tmp_path, env=os.environ | settings, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr[-2000:]
+
+
+# --- the form of a lesson -------------------------------------------------------------------------
+
+def prose(path):
+    cells = nbformat.read(path, as_version=4).cells
+    return "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+
+
+@named
+def test_a_lesson_has_all_its_parts(path):
+    text = prose(path)
+    for part in ("# ", "**What you will be able to do.**", "**What you need to know.**", "**Running time of all",
+                 "**Guess first.**", "What usually goes wrong", "Where to read more", "paper"):
+        assert part in text, part
+    assert 6 <= text.count("<details><summary>") == text.count("</details>") <= 10
+
+
+@named
+def test_a_lesson_is_short_and_so_are_its_cells(path):
+    cells = nbformat.read(path, as_version=4).cells
+    assert len(cells) <= MOST_CELLS
+    for cell in cells:
+        if cell.cell_type == "code" and not cell.id.startswith("show-"):
+            assert len(cell.source.splitlines()) <= MOST_LINES, cell.source
+
+
+@named
+def test_a_lesson_asserts_what_must_hold(path):
+    cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    assert sum("assert " in source or "expect(" in source for source in cells) >= 8
+
+
+@named
+def test_a_lesson_does_not_call_anything_simple(path):
+    assert not re.findall(r"\b(simply|just|obviously|easily|amazing|powerful)\b", prose(path), re.I)
+
+
+# --- running without the network ------------------------------------------------------------------
+
+def toy(folder, *cells):
+    """A notebook with these code cells."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    (folder / "source").mkdir(exist_ok=True)
+    nbformat.write(notebook, folder / "01_toy.ipynb")
+    return folder / "01_toy.ipynb"
+
+
+ASK = """
+import socket
+for ask in (lambda: socket.create_connection(("192.0.2.1", 80), timeout=5),
+            lambda: socket.getaddrinfo("example.org", 80)):
+    try:
+        ask()
+    except OSError:
+        print("cut")
+server = socket.create_server(("127.0.0.1", 0))
+socket.create_connection(server.getsockname())
+print("this machine answers")
+"""
+
+
+@pytest.mark.parametrize("unshare", [True, False], ids=["own network", "guard"])
+def test_a_lesson_cannot_reach_the_network_but_this_machine(tmp_path, monkeypatch, unshare):
+    if unshare and not execute.can_unshare():
+        pytest.skip("this system gives no process a network of its own")
+    monkeypatch.setattr(execute, "can_unshare", lambda: unshare)
+    lesson = run_lesson(toy(tmp_path, ASK))
+    assert outputs(lesson)[0].text == "cut\ncut\nthis machine answers\n"
+
+
+def test_a_cell_that_fails_is_reported_with_its_error_and_ends_the_run(tmp_path):
+    toy(tmp_path, "x = 1", "assert x == 2, 'x is one'", "x = 3")
+    (tmp_path / "source" / "01_toy.py").write_text("# %%\nx = 1\n\n# %%\nassert x == 2, 'x is one'\n")
+    said = []
+    with pytest.raises(UserError, match="01_toy does not run: AssertionError: x is one"):
+        run_all(fast=True, notebooks=tmp_path, tell=said.append)
+    assert said[0].startswith("01_toy: AssertionError: x is one")
+
+
+def test_measured_minutes_are_kept_and_woven_in(tmp_path):
+    (tmp_path / "source").mkdir()
+    source = "# %% [markdown]\n# <!-- weave: minutes -->\n\n# %%\nx = 1\n"
+    (tmp_path / "source" / "01_toy.py").write_text(source)
+    (tmp_path / MINUTES).write_text('{"01_toy": {"gpu": 3.0}, "02_other": {"cpu": 5.0}}')
+    execute.write_minutes({"01_toy": 12.34}, tmp_path)
+    measured = json.loads((tmp_path / MINUTES).read_text())
+    assert measured["01_toy"] in ({"gpu": 3.0, "cpu": 12.3}, {"gpu": 12.3})
+    assert measured["02_other"] == {"cpu": 5.0}
+    assert "12 minutes" in (tmp_path / "01_toy.ipynb").read_text()
+
+
+def test_small_numbers_are_not_timed():
+    with pytest.raises(UserError, match="do not go together"):
+        run_all(fast=True, time=True)
+
+
+TRAIN = """
+from electra_tutorial.corpus import Corpus
+from electra_tutorial.training import pretrain
+words = [f"The {a} sees the {b} and the {c}." for a in "cat dog boy girl".split()
+         for b in "sun moon tree house".split() for c in "bird fish wolf bear".split()]
+corpus = Corpus("toy", {"toy": words[8:]}, {"toy": words[:8]})
+run = pretrain("tiny", corpus, steps=100_000, dtype="float32", evaluations=1, quiet=True,
+               watch=lambda training: print("begun"))
+print("well ended", run.finished, 0 < run.metrics["steps"] < 100_000)
+"""
+
+
+def test_interrupting_the_kernel_ends_a_training_well(tmp_path, monkeypatch):
+    from jupyter_client.manager import start_new_kernel
+
+    monkeypatch.setenv("ELECTRA_TUTORIAL_DATA", str(tmp_path))
+    manager, client = start_new_kernel(kernel_name="python3")
+    try:
+        client.execute(TRAIN)
+        words = ""
+        while "well ended" not in words:
+            message = client.get_iopub_msg(timeout=120)
+            assert message["msg_type"] != "error", message["content"]
+            words += message["content"].get("text", "")
+            if words.endswith("begun\n"):
+                manager.interrupt_kernel()
+        assert "well ended False True" in words
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+
+
+# --- what lessons lean on -------------------------------------------------------------------------
+
+def test_what_must_be_learned_is_judged_in_full_runs_alone(monkeypatch, capsys):
+    monkeypatch.setenv("ELECTRA_TUTORIAL_FAST", "1")
+    check.expect(False, "It learned.")
+    assert capsys.readouterr().out == "Not judged here, for the numbers were small: It learned.\n"
+    assert check.full_or_fast(10, 1) == 1
+    monkeypatch.setenv("ELECTRA_TUTORIAL_FAST", "0")
+    check.expect(True, "It learned.")
+    assert capsys.readouterr().out == "As it should be: It learned.\n"
+    with pytest.raises(AssertionError, match="It learned."):
+        check.expect(False, "It learned.")
+    assert check.full_or_fast(10, 1) == 10
+
+
+def test_a_new_run_never_gets_the_folder_of_another(tmp_path, monkeypatch):
+    monkeypatch.setenv("ELECTRA_TUTORIAL_RUNS", str(tmp_path))
+    assert runs.next_run("mine") == tmp_path / "mine-1"
+    for name in ("mine-1", "mine-10", "mine-x", "mine-too-30", "other-40"):
+        (tmp_path / name).mkdir()
+    assert runs.next_run("mine") == tmp_path / "mine-11" and runs.last_run("mine") == tmp_path / "mine-10"
+    with pytest.raises(UserError, match="There is no run 'new'"):
+        runs.last_run("new")
+
+
+def test_runs_of_a_clone_go_to_its_own_folder_that_git_ignores(monkeypatch):
+    monkeypatch.delenv("ELECTRA_TUTORIAL_RUNS", raising=False)
+    assert runs.runs_dir() == NOTEBOOKS.parent / "runs"
+    assert "runs/" in (NOTEBOOKS.parent / ".gitignore").read_text().split()
