@@ -152,8 +152,10 @@ def test_a_sentence_is_left_out_for_a_reason(sentence, reason):
 def test_headings_go_and_half_a_quotation_loses_its_mark():
     raw = (' \n = The Cat = \n \n The cat said : " I am here . I was always here " , did it . '
            'Nobody heard it at all . \n = = Life = = \n')
-    assert corpus.clean_wikitext(raw) == [
+    counts = {}
+    assert corpus.clean_wikitext(raw, counts) == [
         "The cat said: I am here.", "I was always here, did it.", "Nobody heard it at all."]
+    assert counts == {"kept": 3}
 
 
 ATTRIBUTION = "CC-BY 2.0 (France) Attribution: tatoeba.org #{} ({}) & #2 (translator)"
