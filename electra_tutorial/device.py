@@ -63,12 +63,12 @@ def peak_memory_mb(device):
     """The most memory held so far, in MB (10^6 bytes): on a GPU its own, else this process's; nan on Windows."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e6
-    with contextlib.suppress(OSError, StopIteration):  # Linux, where `getrusage` begins with what the parent held
-        status = Path("/proc/self/status").read_text()
-        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")) * 1024 / 1e6
     try:
         import resource
     except ImportError:  # Windows keeps no such record
         return float("nan")
+    with contextlib.suppress(OSError, StopIteration):  # Linux, where `getrusage` begins with what the parent held
+        status = Path("/proc/self/status").read_text()
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")) * 1024 / 1e6
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6  # macOS counts bytes, Linux kB
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6  # macOS counts bytes, others kB
