@@ -216,6 +216,8 @@ class Electra(nn.Module):
         self.discriminator = Discriminator(preset)
         self.rng = torch.Generator()  # decides masks and samples; dropout has torch's own
         self.apply(self.initialise)
+        for half in (self.generator, self.discriminator):
+            start_positions(half.encoder.embeddings.position, preset)
         if preset.sharing == "embeddings":  # as in the paper; shared as modules, so each table stays one
             self.generator.encoder.embeddings.token = self.discriminator.encoder.embeddings.token
             self.generator.encoder.embeddings.position = self.discriminator.encoder.embeddings.position
@@ -253,6 +255,22 @@ class Electra(nn.Module):
         return Step(
             loss, generator_loss, discriminator_loss, masked_ids, chosen, corrupted_ids, labels, logits
         )
+
+
+def start_positions(table, preset):
+    """Let a position table begin as waves (Vaswani et al. 2017, 3.5), as strong as the token embeddings.
+
+    Then "one place to the left" is the same rotation everywhere, so what is learned of one pair of neighbours
+    holds for all. The table goes on learning; random vectors would have to learn each place for itself.
+    """
+    if table is None or preset.position_start == "random":
+        return
+    T, E = table.weight.shape
+    speed = 1000.0 ** (-torch.arange(0, E, 2) / E)  # (about E/2,) radians a place
+    angle = torch.arange(T)[:, None] * speed  # (T, about E/2)
+    waves = torch.cat([angle.sin(), angle.cos()], dim=1)[:, :E]  # (T, E), of standard deviation 1/sqrt(2)
+    with torch.no_grad():
+        table.weight.copy_(waves * 2**0.5 * preset.embedding_std)
 
 
 def forbid_special(logits):

@@ -12,6 +12,7 @@ from electra_tutorial.errors import UserError
 POSITIONS = ("learned", "rotary", "none")
 NORMS = ("post", "pre")
 SHARING = ("embeddings", "none")
+STARTS = ("waves", "random")
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Preset:
     sharing: str = "embeddings"
     initial_std: float | None = None  # None: 1/sqrt(fan in); BERT's .02 is far too small for narrow models
     embedding_std: float = 0.02  # wider tables move too slowly: benchmarks/RECIPE.md
+    position_start: str = "waves"  # learned positions begin as waves, which saves the first minutes; or "random"
     unigram_start: bool = False  # the generator begins with word frequencies, and gets too far ahead
     dropout: float = 0.0  # a run that sees each sentence two or three times has nothing to overfit
     # Objective; paper section 2
@@ -68,7 +70,8 @@ class Preset:
         ):
             if width % heads:
                 raise UserError(f"{which}={width} does not divide into {heads} heads: choose a multiple of {heads}.")
-        for name, allowed in (("positions", POSITIONS), ("norm", NORMS), ("sharing", SHARING)):
+        choices = {"positions": POSITIONS, "position_start": STARTS, "norm": NORMS, "sharing": SHARING}
+        for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise UserError(f"{name}={getattr(self, name)!r} is not known: choose one of {', '.join(allowed)}.")
         for name in ("mask_rate", "keep", "dropout", "warmup"):
@@ -110,13 +113,13 @@ PRESETS = {
     "laptop": Preset(),
     "gpu": Preset(
         name="gpu", vocab_size=8192, max_length=128, embedding=128, width=256, layers=8, heads=4,
-        feed_forward=1024, generator_width=64, generator_layers=4, generator_heads=1, generator_feed_forward=256, dropout=0.1,
-        tokens=300_000_000, batch_tokens=16384, learning_rate=1e-3,
+        feed_forward=1024, generator_width=64, generator_layers=4, generator_heads=1,
+        generator_feed_forward=256, dropout=0.1, tokens=300_000_000, batch_tokens=16384, learning_rate=1e-3,
     ),
     "paper": Preset(
         name="paper", vocab_size=30522, max_length=128, embedding=128, width=256, layers=12, heads=4,
         feed_forward=1024, generator_width=64, generator_layers=12, generator_heads=1,
-        generator_feed_forward=256, initial_std=0.02, dropout=0.1, balance=False, mask_rate=0.15,
-        tokens=16_384_000_000, batch_tokens=16384, learning_rate=5e-4, warmup=0.01, beta2=0.999,
+        generator_feed_forward=256, initial_std=0.02, position_start="random", dropout=0.1,
+        balance=False, mask_rate=0.15, tokens=16_384_000_000, batch_tokens=16384, learning_rate=5e-4, warmup=0.01, beta2=0.999,
     ),
 }
