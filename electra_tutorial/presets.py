@@ -117,9 +117,9 @@ PRESETS = {
         generator_feed_forward=256, dropout=0.1, tokens=300_000_000, batch_tokens=16384, learning_rate=1e-3,
     ),
     "paper": Preset(
-        name="paper", vocab_size=30522, max_length=128, embedding=128, width=256, layers=12, heads=4,
-        feed_forward=1024, generator_width=64, generator_layers=12, generator_heads=1,
-        generator_feed_forward=256, initial_std=0.02, position_start="random", dropout=0.1,
-        balance=False, mask_rate=0.15, tokens=16_384_000_000, batch_tokens=16384, learning_rate=5e-4, warmup=0.01, beta2=0.999,
+        name="paper", vocab_size=30522, max_length=128, balance=False, embedding=128, width=256, layers=12, heads=4,
+        feed_forward=1024, generator_width=64, generator_layers=12, generator_heads=1, generator_feed_forward=256,
+        position_start="random", initial_std=0.02, dropout=0.1, mask_rate=0.15, tokens=16_384_000_000,
+        batch_tokens=16384, learning_rate=5e-4, warmup=0.01, beta2=0.999,
     ),
 }
