@@ -151,6 +151,16 @@ def save(electra, tokenizer, folder, dtype=None, **documents):
     return folder
 
 
+def ship(run, folder):
+    """Copy a finished run to a folder small enough to hand on: weights in float16, its record, no checkpoint.
+
+    That is how data/mini-electra is made. Returns the folder.
+    """
+    electra, tokenizer = load(run)
+    names = ("config", "metrics", "history", "timelapse")
+    return save(electra, tokenizer, folder, torch.float16, **{n: read_json(Path(run) / f"{n}.json") for n in names})
+
+
 def model_folder(path=None):
     """The folder to load: the one named, else the trained mini ELECTRA that comes with the course."""
     folder = Path(path) if path else data_dir() / SHIPPED
