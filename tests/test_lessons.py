@@ -177,6 +177,11 @@ def test_a_cell_that_fails_is_reported_with_its_error_and_ends_the_run(tmp_path)
     assert said[0].startswith("01_toy: AssertionError: x is one")
 
 
+def test_a_kernel_that_dies_is_a_problem_of_its_lesson(tmp_path):
+    lesson = run_lesson(toy(tmp_path, "import os; os._exit(1)"))
+    assert lesson.problem == "DeadKernelError: Kernel died"
+
+
 def test_measured_minutes_are_kept_and_woven_in(tmp_path):
     (tmp_path / "source").mkdir()
     source = "# %% [markdown]\n# <!-- weave: minutes -->\n\n# %%\nx = 1\n"

@@ -59,7 +59,7 @@ def run_all(fast=False, time=False, notebooks=NOTEBOOKS, tell=print):
 def run_lesson(path, fast=False, folder=None):
     """Run one notebook and return a `Lesson`. folder: where it is opened (default: a new, empty one)."""
     import nbformat
-    from nbclient.exceptions import CellExecutionError
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
     notebook, problem = nbformat.read(path, as_version=4), ""
     started = time.perf_counter()
@@ -68,6 +68,8 @@ def run_lesson(path, fast=False, folder=None):
             client(notebook, folder or empty, Path(empty)).execute()
         except CellExecutionError as error:
             problem = f"{error.ename}: {error.evalue}"
+        except (CellTimeoutError, DeadKernelError) as error:
+            problem = f"{type(error).__name__}: {error}"
     return Lesson(Path(path).stem, notebook, time.perf_counter() - started, problem)
 
 

@@ -409,8 +409,8 @@ print("Bit for bit the same weights.")
 # %% [markdown]
 # ## 15. What differs from the paper at this scale
 #
-# Architecture, objective and joint loss are the paper's. The numbers are not. Here are all that differ,
-# beside the paper's ELECTRA-Small.
+# Architecture, objective and joint loss are the paper's. The numbers are not. Here are all that differ (each
+# has its reason beside it in `electra_tutorial/presets.py`), beside the paper's ELECTRA-Small.
 
 # %%
 laptop, paper = PRESETS["laptop"].to_dict(), PRESETS["paper"].to_dict()
