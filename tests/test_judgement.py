@@ -26,7 +26,7 @@ from electra_tutorial.tokens import MASK_ID, SPECIAL_TOKENS, train_tokenizer
 LETTERS = ["The quick brown fox jumps over the lazy dog's bed: don't they, perhaps?"] * 3
 TOKENIZER = train_tokenizer([*toy_sentences(400), *LETTERS], 320)
 torch.manual_seed(0)
-MODEL = Electra(toy_preset(vocab_size=TOKENIZER.get_vocab_size(), max_length=32)).eval()
+MODEL = Electra(toy_preset(vocab_size=TOKENIZER.get_vocab_size(), max_length=32, mask_rate=0.3)).eval()
 TEXT = "The small dogs see the apple near the old tree."
 
 
@@ -181,6 +181,15 @@ def test_a_model_with_another_vocabulary_judges_the_same_words():
     with torch.no_grad():
         expected = other.discriminator(torch.tensor([second.ids])).sigmoid()[0].numpy()
     assert second.p_replaced == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_vocabulary_that_only_begins_alike_is_another():
+    small = train_tokenizer([*toy_sentences(400), *LETTERS], 150)
+    model = Electra(toy_preset(vocab_size=small.get_vocab_size()))
+    first = judge("The teachers.", model, small, mask=[1], samples=["a"])
+    assert [TOKENIZER.token_to_id(piece) for piece in first.pieces] == first.ids, "the same pieces are there"
+    assert TOKENIZER.encode(first.text).ids != first.ids, "but it cuts the words otherwise"
+    assert rejudge(first, MODEL, TOKENIZER).pieces == TOKENIZER.encode("a teachers.").tokens
 
 
 def test_words_beyond_another_models_places_are_left_out_not_mistaken():

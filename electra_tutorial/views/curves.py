@@ -47,13 +47,14 @@ def training_curves(history, title=None):
     """
     if not history:
         raise UserError("There is no evaluation to draw yet: train for some steps first.")
-    figure = new_figure(12, 4.2)
-    exam, generator, discriminator = figure.subplots(1, 3, width_ratios=[1.9, 1, 1])
-    draw_exam(exam, history)
-    draw_loss(generator, history, "mlm_loss", ORANGE, "guesses by frequency alone")
-    draw_loss(discriminator, history, "rtd_loss", BLUE, "says the same of every token")
-    generator.set_title("Generator", loc="left", fontsize=11)
-    discriminator.set_title("Discriminator\n(the opponent improves too)", loc="left", fontsize=11)
+    figure = new_figure(9.6, 4.8)
+    parts = [["exam", "generator"], ["exam", "discriminator"]]
+    axes = figure.subplot_mosaic(parts, width_ratios=[1.6, 1])
+    draw_exam(axes["exam"], history)
+    draw_loss(axes["generator"], history, "mlm_loss", ORANGE, "guesses by frequency alone")
+    draw_loss(axes["discriminator"], history, "rtd_loss", BLUE, "says the same of every token")
+    axes["generator"].set_title("Generator (MLM)", loc="left", fontsize=10)
+    axes["discriminator"].set_title("Discriminator (RTD)\nthe opponent improves too", loc="left", fontsize=10)
     if title:
         figure.suptitle(title)
     return Picture(figure, " ".join(filter(None, [title and f"{title}.", curves_in_words(history)])))
@@ -71,7 +72,7 @@ def draw_exam(axes, history):
     axes.axhline(0.5, color=GREY, linestyle="--", linewidth=1)
     axes.set_ylim(min([0.45, *(value - 0.03 for value, _, _ in ends)]), 1.0)
     label_ends(axes, [*ends, (0.5, "chance", GREY)])
-    axes.set_title("The exam: the same questions for every model", loc="left", fontsize=11)
+    axes.set_title("The exam: the same questions for every model", loc="left", fontsize=10)
     axes.set_ylabel("AUC; share of pairs right")
     token_axis(axes, tokens)
 
@@ -81,9 +82,9 @@ def draw_loss(axes, history, key, colour, floor_label):
     tokens, values, floor = tokens_seen(history), column(history, key), column(history, FLOORS[key])
     axes.plot(tokens, values, color=colour, marker="o", markersize=5)
     axes.plot(tokens, floor, color=GREY, linestyle="--", marker="_", linewidth=1, label=floor_label)
-    axes.legend(loc="upper right", frameon=False, fontsize=9, labelcolor=GREY, handlelength=1.5)
+    axes.legend(loc="upper right", frameon=False, fontsize=8, labelcolor=GREY, handlelength=1.2)
     axes.margins(y=0.15)  # leaves the corner to the legend: losses fall
-    axes.set_ylabel(FIGURES[key][1])
+    axes.set_ylabel("loss (nats a token)")
     token_axis(axes, tokens)
 
 
