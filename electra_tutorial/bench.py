@@ -48,7 +48,6 @@ OURS, THEIRS, PEER = "electra-tutorial", "transformers", "electra-pytorch"
 STEPS = 4  # in a turn
 LEAST_ROUNDS = 3
 BATCHES = 60  # different ones, taken round and round
-WIDTH, HEIGHT = 64, 16  # of the batches without padding
 TARGET = 2.0  # what we mean to reach, at equal precision, dropout and shapes
 PUBLISHED_SIZE = 14_000_000  # parameters of ELECTRA-Small's discriminator (paper, table 1)
 
@@ -193,10 +192,11 @@ def make_contestants(preset, tokenizer, device):
 # --- the rows ---------------------------------------------------------------------------------------------
 def make_shapes(rows, preset):
     """Two kinds of batch, by name: (rows, list of row numbers a batch). Full rows, and those of training."""
-    ids = rows.ids[: BATCHES * HEIGHT * WIDTH]
-    full = Rows(ids, np.arange(0, len(ids) + 1, WIDTH))
+    T = preset.max_length
+    B = max(1, preset.batch_tokens // T)
+    full = Rows(np.resize(rows.ids, BATCHES * B * T), np.arange(0, BATCHES * B * T + 1, T))
     return {
-        f"{HEIGHT} x {WIDTH}": (full, np.arange(len(full)).reshape(-1, HEIGHT)),
+        f"{B} x {T}": (full, np.arange(BATCHES * B).reshape(BATCHES, B)),
         "training batches": (rows, batch_order(rows, preset.batch_tokens, seed=0, epoch=0)[:BATCHES]),
     }
 

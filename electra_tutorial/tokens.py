@@ -150,19 +150,20 @@ def word_groups(encoding):
     `tokenizer.encode(words, is_pretokenized=True).word_ids` numbers them as given.
     """
     groups = []
-    for place, word in enumerate(encoding.word_ids):
+    word_ids, tokens, offsets = encoding.word_ids, encoding.tokens, encoding.offsets  # each a new list when asked for
+    for place, word in enumerate(word_ids):
         if word is None:
             continue
-        if groups and (word == encoding.word_ids[groups[-1][-1]] or joined(encoding, groups[-1], place)):
+        if groups and (word == word_ids[groups[-1][-1]] or joined(tokens, offsets, groups[-1], place)):
             groups[-1].append(place)
         else:
             groups.append([place])
     return groups
 
 
-def joined(encoding, group, place):
+def joined(tokens, offsets, group, place):
     """Whether the piece at `place` carries on the word in `group` across an apostrophe, without a space."""
-    tokens, offsets, last = encoding.tokens, encoding.offsets, group[-1]
+    last = group[-1]
     touching = offsets[last][1] == offsets[place][0]
     if tokens[place] == "'":  # an apostrophe belongs to the word before it only if a letter follows
         follows = place + 1 < len(tokens) and offsets[place + 1][0] == offsets[place][1]
