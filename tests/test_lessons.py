@@ -84,6 +84,14 @@ def test_every_picture_of_a_lesson_says_in_words_what_it_shows(path, run):
 
 
 @named
+def test_a_lesson_that_is_opened_again_shows_all_it_showed(path, run):
+    """A widget's state is gone with its kernel; then JupyterLab shows an error in its place."""
+    for output in outputs(run(path)[0]):
+        data = output.get("data", {})
+        assert "application/vnd.jupyter.widget-view+json" not in data or "text/html" in data
+
+
+@named
 def test_in_fast_mode_a_lesson_says_what_it_does_not_judge(path, run):
     words = "".join(output.text for output in outputs(run(path)[0]) if output.get("name") == "stdout")
     assert "Not judged here" in words and "As it should be" not in words

@@ -232,8 +232,9 @@ print(f"{MINUTES} minutes are about {steps:,} steps, {steps * preset.batch_token
 # - **Left, the exam.** It asks the same questions of every model. *Easy* and *medium*: one word of a sentence
 #   was exchanged, which one? The AUC is the chance that an exchanged word is more suspect than an untouched
 #   one: 0.5 is guessing, 1 is perfect. *Hard*: of two sentences one word apart, which is English?
-# - **Middle and right, the losses** on held-out text, always with the same places hidden. The dashed
-#   **floors** belong to models that know next to nothing. A loss says something only beside its floor.
+# - **Right, the losses** on held-out text, the generator's above and the discriminator's below, always with
+#   the same places hidden. The dashed **floors** belong to models that know next to nothing. A loss says
+#   something only beside its floor.
 #
 # **To stop**, press the square in the toolbar (*Interrupt the kernel*). The step under way is finished and
 # everything is saved. A run has a folder of its own, so running this cell again begins a new one and writes
