@@ -2,6 +2,7 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from types import SimpleNamespace
 
@@ -77,6 +78,17 @@ def test_whatever_is_typed_is_shown_as_text(text):
     assert "script" not in page.tags
     for piece in judged.pieces + judged.corrupted:
         assert piece in page.text
+
+
+def test_everything_in_a_judgement_is_escaped():
+    bad = "<script src='x'>&quot;\"</script>"
+    everywhere = dict.fromkeys(("pieces", "corrupted"), [bad] * len(JUDGED.pieces))
+    judged = replace(JUDGED, **everywhere, samples=[bad] * 2, proposals=[[(bad, 0.5)]] * 2, notes=[bad],
+                     word_texts=[bad] * len(JUDGED.words))
+    for html in (token_strip(judged).html, compare_strips([(bad, judged)]).html):
+        page = Page(html)
+        assert "script" not in page.tags and bad in page.text
+        assert "<script" not in html
 
 
 def test_a_strip_uses_only_what_an_untrusted_notebook_keeps():
