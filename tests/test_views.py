@@ -301,7 +301,7 @@ def test_a_picture_shows_itself_with_alt_text_that_says_something(name):
     html = picture._repr_html_()
     alt = re.search(r'^<img src="data:image/png;base64,[\w+/=]+" alt="([^"]+)" width="\d+"', html)[1]
     assert len(alt) > 60 and re.search(r"\d", alt)
-    assert picture.png()[:8] == b"\x89PNG\r\n\x1a\n" and len(html) < 400_000
+    assert picture.png()[:8] == b"\x89PNG\r\n\x1a\n" and len(html) < 120_000
 
 
 def test_the_same_data_gives_the_same_bytes_and_leaves_nothing_behind():
