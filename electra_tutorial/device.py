@@ -21,8 +21,9 @@ def choose_device(name=None):
         there.insert(0, "mps")
     if torch.cuda.is_available():
         there.insert(0, "cuda")
-    kind = str(name or there[0]).split(":")[0]
-    if kind not in there:
+    kind, _, number = str(name or there[0]).partition(":")
+    last = torch.cuda.device_count() - 1 if kind == "cuda" else 0
+    if kind not in there or (number and not (number.isdecimal() and int(number) <= last)):
         raise UserError(f"There is no device {name!r} on this machine: choose one of {', '.join(there)}.")
     if kind == "cuda" and "LOCAL_RANK" in os.environ:  # torchrun: one process a GPU
         return torch.device("cuda", int(os.environ["LOCAL_RANK"]))

@@ -635,7 +635,7 @@ def find_preset(preset):
 
 def check_length(minutes, steps):
     """Raise `UserError` unless minutes and steps, where given, are numbers above 0."""
-    if minutes is not None and not (math.isfinite(minutes) and minutes > 0):
+    if minutes is not None and not 0 < minutes < 1e6:  # two years
         raise UserError(f"--minutes {minutes} is no length of time: give a number above 0, such as 10 or 0.5.")
     if steps is not None and steps < 2:
         raise UserError(f"A run of {steps} steps has no room for warm-up and decay: give at least 2.")

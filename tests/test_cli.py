@@ -184,6 +184,7 @@ def test_ctrl_c_ends_with_130_and_no_traceback(call, monkeypatch):
     (("train", "--minutes", "-3"), "--minutes -3"),
     (("train", "--minutes", "nan"), "--minutes nan"),
     (("train", "--minutes", "inf"), "--minutes inf"),
+    (("train", "--minutes", "1e308"), "--minutes 1e+308"),
     (("train", "--steps", "1"), "1 steps"),
     (("train", "--steps", "many"), "'many'"),
     (("train", "--seed", "1.5"), "'1.5'"),
