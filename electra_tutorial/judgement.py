@@ -319,7 +319,7 @@ def language_notes(words, texts, ids):
         return [f"The model never saw this language: {unknown} of {len(words)} words are [UNK], a token that "
                 "tells it nothing."]
     if unknown:
-        return [f"[UNK] stands for {unknown} of {len(words)} words: the model does not know a letter of it."]
+        return [f"[UNK] stands for {unknown} of {len(words)} words, with characters the model does not know."]
     spelled = [word for word, text in zip(words, texts, strict=True) if text[:1].isalpha()]
     whole = sum(len(word) == 1 for word in spelled)
     if len(spelled) >= 4 and whole < FEW_WHOLE_WORDS * len(spelled):

@@ -279,7 +279,7 @@ def test_a_language_it_never_saw_is_said(text):
 
 def test_one_strange_word_is_not_a_strange_language():
     assert say("The dog sees 李 again.").notes == [
-        "[UNK] stands for 1 of 6 words: the model does not know a letter of it."]
+        "[UNK] stands for 1 of 6 words, with characters the model does not know."]
     assert say().notes == []
 
 

@@ -128,7 +128,7 @@ def best_guess(judgement, words):
     most = suspicion.index(max(suspicion))
     right = "really replaced" if judgement.word_labels()[most] else "not replaced"
     right = right if any(judgement.word_labels()) else "nothing was replaced"
-    return f"suspects {words[most]} most, {percent(suspicion[most])} ({right})."
+    return f"suspects “{words[most]}” most, {percent(suspicion[most])} ({right})."
 
 
 def drawn_in_words(judgement, number):

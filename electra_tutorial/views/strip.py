@@ -142,7 +142,7 @@ def legend(reference):
     swatches = "".join(swatch(n, label) for n, label in zip(steps, labels, strict=True))
     compared = f"the base rate, {percent(reference)}" if reference else "the odds before the replacements"
     return (f'<div style="font-size:12px;{PALE_INK}margin:0 0 4px 0">Colour: how far from {compared}. '
-            f"{swatches} A ring: really replaced.</div>")
+            f"{swatches} Ring: really replaced; dotted: hidden, but no fake.</div>")
 
 
 def swatch(nats, label):
