@@ -20,11 +20,6 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 MEMORY_GB = 2.0  # a `laptop` training stays under it
 DISK_GB = 1.0  # runs, checkpoints, the data's cache
 SET_UP = "Run `python course.py setup`."
-CHINESE_FONTS = (
-    "Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Source Han Sans CN",
-    "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "Microsoft YaHei", "SimHei", "PingFang SC", "PingFang HK",
-    "Hiragino Sans GB", "Heiti TC", "Arial Unicode MS",
-)
 WIDGET_MANAGERS = {"8": "5", "7": "3"}  # ipywidgets' major version -> that of its JupyterLab front end
 
 
@@ -242,6 +237,9 @@ def trained_model():
 
 def fonts():
     from matplotlib import font_manager, get_cachedir
+
+    from electra_tutorial.views.picture import CHINESE_FONTS
+
     known = {font.name for font in font_manager.fontManager.ttflist}
     found = [ok("font", "DejaVu Sans") if "DejaVu Sans" in known else
              fix("font", "no DejaVu Sans", f"It comes with matplotlib. {SET_UP}")]

@@ -9,10 +9,17 @@ import html
 import io
 
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
 from PIL import Image  # comes with matplotlib
 
-# Chinese pieces need the second; matplotlib takes each character from the first font that has it.
-FONTS = ["DejaVu Sans", "Noto Sans CJK JP"]
+# Fonts with Chinese characters that Linux, Windows and macOS bring or can have.
+CHINESE_FONTS = (
+    "Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Source Han Sans CN",
+    "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "Microsoft YaHei", "SimHei", "PingFang SC", "PingFang HK",
+    "Hiragino Sans GB", "Heiti TC", "Arial Unicode MS",
+)
+# matplotlib takes each character from the first font that has it, and grumbles about each font that is not there.
+FONTS = ["DejaVu Sans", *[name for name in CHINESE_FONTS if name in {font.name for font in fontManager.ttflist}][:1]]
 # Okabe and Ito's colours, which people with any kind of colour vision tell apart.
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#007A5A", "#9A4A78", "#595959"
 PIXELS_AN_INCH = 144  # sharp on dense screens; shown at two thirds of it
@@ -49,9 +56,3 @@ class Picture:
 def new_figure(width, height, **layout):
     """An empty white figure, in inches, that belongs to no pyplot list."""
     return Figure(figsize=(width, height), layout="constrained", facecolor="white", **layout)
-
-
-def label_font(axis):
-    """Let the tick labels of an axis show any script we have a font for."""
-    for label in axis.get_ticklabels():
-        label.set_fontfamily(FONTS)
