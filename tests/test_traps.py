@@ -354,6 +354,10 @@ def check_output_table_is_the_embedding_table(electra):
             logits = changed.generator(ids, mask)
         bias = changed.generator.bias.expand_as(logits)
         assert torch.allclose(logits, bias), "the output head keeps a table of its own"
+        electra.generator.zero_grad()
+        electra.generator(ids, mask).log_softmax(-1)[..., 7].sum().backward()
+        table = electra.generator.encoder.embeddings.token.weight
+        assert table.grad.any(1).all(), "what the head learns does not reach the table"
 
 
 class OwnHead(Generator):
