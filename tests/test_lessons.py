@@ -3,6 +3,7 @@ import html.parser
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 
@@ -155,25 +156,44 @@ def toy(folder, *cells):
 
 ASK = """
 import socket
-for ask in (lambda: socket.create_connection(("192.0.2.1", 80), timeout=5),
-            lambda: socket.getaddrinfo("example.org", 80)):
+asks = {{
+    "address": lambda: socket.socket().connect({address}),
+    "name": lambda: socket.getaddrinfo("example.org", 80),
+}}
+for what, ask in asks.items():
     try:
         ask()
+        print(what, "reached")
     except OSError:
-        print("cut")
+        print(what, "cut")
 server = socket.create_server(("127.0.0.1", 0))
 socket.create_connection(server.getsockname())
 print("this machine answers")
 """
 
 
+def own_address():
+    """This machine's address in its network, which anybody there could ask; None if it has none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing: it only chooses the way
+        except OSError:
+            return None
+        return probe.getsockname()[0]
+
+
 @pytest.mark.parametrize("unshare", [True, False], ids=["own network", "guard"])
 def test_a_lesson_cannot_reach_the_network_but_this_machine(tmp_path, monkeypatch, unshare):
     if unshare and not execute.can_unshare():
         pytest.skip("this system gives no process a network of its own")
+    if own_address() is None:
+        pytest.skip("this machine is in no network")
     monkeypatch.setattr(execute, "can_unshare", lambda: unshare)
-    lesson = run_lesson(toy(tmp_path, ASK))
-    assert outputs(lesson)[0].text == "cut\ncut\nthis machine answers\n"
+    with socket.create_server(("0.0.0.0", 0)) as server:
+        address = own_address(), server.getsockname()[1]
+        socket.create_connection(address).close()  # from here it can be reached
+        lesson = run_lesson(toy(tmp_path, ASK.format(address=address)))
+    assert outputs(lesson)[0].text == "address cut\nname cut\nthis machine answers\n"
 
 
 def test_a_cell_that_fails_is_reported_with_its_error_and_ends_the_run(tmp_path):
@@ -257,7 +277,7 @@ def test_what_must_be_learned_is_judged_in_full_runs_alone(monkeypatch, capsys):
 def test_a_new_run_never_gets_the_folder_of_another(tmp_path, monkeypatch):
     monkeypatch.setenv("ELECTRA_TUTORIAL_RUNS", str(tmp_path))
     assert runs.next_run("mine") == tmp_path / "mine-1"
-    for name in ("mine-1", "mine-10", "mine-x", "mine-too-30", "other-40"):
+    for name in ("mine-1", "mine-10", "mine-x", "mine-too-30", "not-mine-40", "mine-50-old"):
         (tmp_path / name).mkdir()
     assert runs.next_run("mine") == tmp_path / "mine-11" and runs.last_run("mine") == tmp_path / "mine-10"
     with pytest.raises(UserError, match="There is no run 'new'"):
