@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import torch
+import torch.distributed as dist
 
 from electra_tutorial.errors import UserError
 
@@ -73,3 +74,33 @@ def peak_memory_mb(device):
         return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")) * 1024 / 1e6
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6  # macOS counts bytes, others kB
+
+
+# --- several processes, started by torchrun ---------------------------------------------------------------------
+def join_processes(device):
+    """(rank, number of processes) under `torchrun`; (0, 1) otherwise."""
+    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+        return 0, 1
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # what is gathered goes through the current device
+    if not dist.is_initialized():
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    return dist.get_rank(), dist.get_world_size()
+
+
+def agreed(value, world, device):
+    """The first process's number, in every process."""
+    if world == 1:
+        return value
+    tensor = torch.tensor([float(value)], dtype=torch.float64, device=device)
+    dist.broadcast(tensor, 0)
+    return type(value)(tensor.item())
+
+
+def any_wants(flag, world, device):
+    """True in every process as soon as one of them says so."""
+    if world == 1:
+        return flag
+    tensor = torch.tensor([float(flag)], device=device)
+    dist.all_reduce(tensor, op=dist.ReduceOp.MAX)
+    return tensor.item() > 0

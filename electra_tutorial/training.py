@@ -2,9 +2,10 @@
 
     batches -> Electra.forward -> backward -> clip -> step, with an exam now and then
 
-`pretrain` is the whole of it. It takes any `Electra`, yours too, and gives back a `Run`. What a run needs to go on as if
-it had never stopped (weights, optimiser, both random streams, place in the data, schedule) is in its checkpoint, so N steps,
-a break and N more steps are bit for bit 2N steps, on the same machine with the same threads and precision.
+`pretrain` is the whole of it. It takes any `Electra`, yours too, and gives back a `Run`. What a run needs to go on
+as if it had never stopped (weights, optimiser, both random streams, place in the data, schedule) is in its
+checkpoint, so N steps, a break and N more steps are bit for bit 2N steps, on the same machine with the same threads
+and precision.
 """
 import copy
 import hashlib
@@ -29,7 +30,18 @@ from tqdm.auto import tqdm
 from electra_tutorial import __version__
 from electra_tutorial.checkpoint import STATE, load_weights, read_tensors, save, unshared, write_tensors
 from electra_tutorial.corpus import Corpus, load_corpus
-from electra_tutorial.device import DTYPES, autocast, choose_device, describe, peak_memory_mb, synchronise, to_device
+from electra_tutorial.device import (
+    DTYPES,
+    agreed,
+    any_wants,
+    autocast,
+    choose_device,
+    describe,
+    join_processes,
+    peak_memory_mb,
+    synchronise,
+    to_device,
+)
 from electra_tutorial.errors import UserError
 from electra_tutorial.evaluation import Evaluation
 from electra_tutorial.judgement import probe_sentences, watch_probes
@@ -55,7 +67,7 @@ SOONEST_TROUBLE = 100  # steps before which a detector at chance is no news
 
 # --- the optimiser ------------------------------------------------------------------------------------------
 def parameter_groups(electra, weight_decay, generator_rate=1.0):
-    """Every parameter once. Matrices decay, norms and biases do not: they are few, and their size is no sign of overfitting.
+    """Every parameter once. Matrices decay; norms and biases do not: they are few, and no sign of overfitting.
 
     `scale` multiplies the learning rate: `generator_rate` for what the generator has alone, 1 for all else.
     """
@@ -71,11 +83,12 @@ def make_optimizer(electra, preset):
     """AdamW with the paper's epsilon; the fused form does all parameters in one call."""
     groups = parameter_groups(electra, preset.weight_decay, preset.generator_rate)
     device = next(electra.parameters()).device
-    return torch.optim.AdamW(groups, lr=preset.learning_rate, betas=(0.9, preset.beta2), eps=1e-6, fused=device.type != "mps")
+    betas = (0.9, preset.beta2)
+    return torch.optim.AdamW(groups, lr=preset.learning_rate, betas=betas, eps=1e-6, fused=device.type != "mps")
 
 
 def learning_rate(step, total, peak, warmup):
-    """Linear up over the first `warmup` (a share) of `total` steps, linear down to nothing at the end (paper, table 6)."""
+    """Linear up over the first `warmup` (a share) of `total` steps, linear down to 0 at the end (paper, table 6)."""
     rising = max(1, round(total * warmup))
     if step < rising:
         return peak * (step + 1) / rising
@@ -95,7 +108,7 @@ def clipping_groups(electra):
 
 
 def clip_gradients(groups, limit):
-    """Scale each group's gradient down to the length `limit` if it is longer: one model's outburst never damps the other."""
+    """Shorten each group's gradient to the length `limit` if it is longer: one model's outburst damps no other."""
     for group in groups:
         if group:
             torch.nn.utils.clip_grad_norm_(group, limit)
@@ -112,7 +125,9 @@ def batch_stream(rows, batch_tokens, seed, start=0, rank=0, world=1):
         order = batch_order(rows, batch_tokens, seed, epoch)
         order = order[: len(order) // world * world]  # every process sees as many
         if not order:
-            raise UserError(f"The corpus makes fewer batches than the {world} processes need: use fewer, or more text.")
+            raise UserError(
+                f"The corpus makes fewer batches than the {world} processes need: use fewer, or more text."
+            )
         mine = order[rank::world]
         if number + len(mine) > start:
             yield from mine[max(0, start - number):]
@@ -121,7 +136,7 @@ def batch_stream(rows, batch_tokens, seed, start=0, rank=0, world=1):
 
 
 def start_at_unigram(generator, rows):
-    """Let the generator begin with the frequencies of the tokens, which it would otherwise spend its first minute learning.
+    """Let the generator begin with the tokens' frequencies, which it would else spend its first minute learning.
 
     Only biases that are still all zero are set: a generator that was trained before keeps its own.
     """
@@ -142,7 +157,7 @@ def train_step(model, optimizer, groups, batch, rate, preset, device, dtype):
     losses = torch.zeros(2, device=device)
     for ids, mask in zip(*(part.chunk(preset.accumulate) for part in batch), strict=True):
         share = len(ids) / len(batch[0])
-        mask = None if mask.all() else to_device(mask, device)  # without padding no mask: faster, and the same numbers
+        mask = None if mask.all() else to_device(mask, device)  # no padding, no mask: faster, the same numbers
         with autocast(device, dtype):
             step = model(to_device(ids, device), mask)
         (step.loss * share).backward()
@@ -157,7 +172,7 @@ def train_step(model, optimizer, groups, batch, rate, preset, device, dtype):
 
 # --- measuring the machine --------------------------------------------------------------------------------------
 def seconds_per_step(electra, rows, preset, device, dtype, steps=8):
-    """Time training steps on a copy of the model, which is thrown away; nothing of the run moves, no random stream either."""
+    """Time training steps on a copy of the model, thrown away after: nothing of the run moves, no random stream."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         twin = copy.deepcopy(electra)
         optimizer, groups = make_optimizer(twin, preset), clipping_groups(twin)
@@ -173,43 +188,13 @@ def seconds_per_step(electra, rows, preset, device, dtype, steps=8):
 
 
 def choose_dtype(electra, rows, preset, device):
-    """Time float32 against bfloat16 and keep the faster; a chip may only pretend to know bfloat16. -> (name, seconds a step)"""
+    """Time float32 against bfloat16, which some chips only pretend to know -> (name of the faster, seconds a step)."""
     names = ["float32"] if device.type == "mps" else ["float32", "bfloat16"]
     times = {name: seconds_per_step(electra, rows, preset, device, name) for name in names}
     name = min(times, key=times.get)
     if times[name] > 0.97 * times["float32"]:  # a gain within the noise of the clock is none
         name = "float32"
     return name, times[name]
-
-
-# --- several processes --------------------------------------------------------------------------------------------
-def join_processes(device):
-    """(rank, number of processes) under `torchrun`; (0, 1) otherwise."""
-    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
-        return 0, 1
-    if device.type == "cuda":
-        torch.cuda.set_device(device)  # what is gathered goes through the current device
-    if not dist.is_initialized():
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    return dist.get_rank(), dist.get_world_size()
-
-
-def agreed(value, world, device):
-    """The first process's number, in every process."""
-    if world == 1:
-        return value
-    tensor = torch.tensor([float(value)], dtype=torch.float64, device=device)
-    dist.broadcast(tensor, 0)
-    return type(value)(tensor.item())
-
-
-def any_wants(flag, world, device):
-    """True in every process as soon as one of them says so."""
-    if world == 1:
-        return flag
-    tensor = torch.tensor([float(flag)], device=device)
-    dist.all_reduce(tensor, op=dist.ReduceOp.MAX)
-    return tensor.item() > 0
 
 
 # --- the run --------------------------------------------------------------------------------------------------------
@@ -228,7 +213,7 @@ class Run:
 
 @contextmanager
 def interrupt_sets(stop):
-    """While inside, the first Ctrl-C sets `stop`, so that the step under way ends well; a second one interrupts at once."""
+    """While inside, the first Ctrl-C sets `stop`, so that the step under way ends well; a second one breaks it off."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -287,7 +272,8 @@ def prepare_text(preset, corpus="course", tokenizer=None):
     name = f"{Path(corpus.name).name}-{preset.vocab_size}-{preset.max_length}{'-packed' * preset.packing}"
     if preset.balance:
         lines, name = balanced(corpus.train), name + "-balanced"
-    return corpus, tokenizer, make_rows(lines, tokenizer, preset.max_length, preset.packing, cache_dir() / "rows" / name)
+    rows = make_rows(lines, tokenizer, preset.max_length, preset.packing, cache_dir() / "rows" / name)
+    return corpus, tokenizer, rows
 
 
 class Training:
@@ -319,7 +305,7 @@ class Training:
 
     # -- before the first step
     def plan(self, minutes, steps):
-        """Choose the precision by a quick timing, and fix the number of steps: given, from minutes, or from the budget."""
+        """Choose the precision by a quick timing; fix the number of steps: given, from minutes, or from the budget."""
         if self.dtype is None:
             self.dtype, seconds = choose_dtype(self.electra, self.rows, self.preset, self.device)
         else:
@@ -345,7 +331,11 @@ class Training:
         started = time.perf_counter()
         batch = collate(self.rows, next(stream))
         rate = learning_rate(self.step, self.total, self.preset.learning_rate, self.preset.warmup)
-        losses = train_step(model, self.optimizer, self.groups, batch, rate, self.preset, self.device, self.dtype)
+        try:
+            losses = train_step(model, self.optimizer, self.groups, batch, rate, self.preset, self.device, self.dtype)
+        except (RuntimeError, IndexError):  # your own way of sampling may refuse what is no number: say why
+            self.check_loss(self.electra.parameters())
+            raise
         self.step += 1
         self.tokens_seen += int(batch[1].sum()) * self.world
         self.losses = losses if self.step == 1 else 0.98 * self.losses + 0.02 * losses
@@ -403,8 +393,9 @@ class Training:
         """Raise `UserError` when the loss or one of these weights is no number; what was saved before stays."""
         if not all(torch.isfinite(t).all() for t in (self.losses, *weights)):
             raise UserError(
-                f"The loss is not a number at step {self.step}: lower learning_rate (now {self.preset.learning_rate}), lengthen "
-                "the warm-up, or use dtype float32. What was saved before is kept."
+                f"The loss is not a number at step {self.step}: lower learning_rate (now "
+                f"{self.preset.learning_rate}), lengthen the warm-up, or use dtype float32. What was saved before is "
+                "kept."
             )
 
     def trouble(self):
@@ -412,8 +403,8 @@ class Training:
         auc = self.history[-1]["exam_easy_auc"]
         late = self.step > max(0.3, 2 * self.preset.warmup) * self.total and self.step >= SOONEST_TROUBLE
         if late and auc is not None and abs(auc - 0.5) < 0.03:
-            return (f"At step {self.step} the exam is still at chance (AUC {auc:.2f}): the discriminator calls every token original. "
-                    "Try a lower learning_rate, a longer warm-up or a smaller generator.")
+            return (f"At step {self.step} the exam is still at chance (AUC {auc:.2f}): the discriminator calls every "
+                    "token original. Try a lower learning_rate, a longer warm-up or a smaller generator.")
         return None
 
     def summary(self):
@@ -422,7 +413,8 @@ class Training:
         exam = ""
         if self.history and self.history[-1]["exam_medium_auc"] is not None:
             last = self.history[-1]
-            exam = " | exam " + " ".join(f"{last[k]:.3f}" for k in ("exam_easy_auc", "exam_medium_auc", "exam_pairs") if last[k])
+            keys = ("exam_easy_auc", "exam_medium_auc", "exam_pairs")
+            exam = " | exam " + " ".join(f"{last[key]:.3f}" for key in keys if last[key])
         return f"MLM {generator_loss:.2f} RTD {discriminator_loss:.3f}{exam}"
 
     # -- keeping and taking up
@@ -460,7 +452,9 @@ class Training:
         """Take up the run that stands in the folder; `UserError` when it was of another preset, corpus or seed."""
         tensors, metadata = read_tensors(self.folder / STATE)
         if "record" not in metadata:
-            raise UserError(f"{self.folder / STATE} is no checkpoint of this course: choose another --out, and start anew.")
+            raise UserError(
+                f"{self.folder / STATE} is no checkpoint of this course: choose another --out, and start anew."
+            )
         record = json.loads(metadata["record"])
         self.check_same(record)
         load_weights(self.electra, strip(tensors, "model."), self.folder / STATE)
@@ -487,30 +481,34 @@ class Training:
         changed += [n for n in ("seed", "corpus", "processes") if self.config()[n] != config[n]]
         if changed or record["rows"] != rows_digest(self.rows):
             name = changed[0] if changed else "the corpus's text"
-            raise UserError(f"{self.folder} holds a run with another {name}: resume it as it was started, or choose another --out.")
+            raise UserError(
+                f"{self.folder} holds a run with another {name}: resume it as it was started, or choose another "
+                "--out."
+            )
         for name in ("device", "threads"):
             if config[name] != self.config()[name]:
-                say(f"Going on with {name} {self.config()[name]} instead of {config[name]}: right, but not bit for bit the same.")
+                say(f"Going on with {name} {self.config()[name]} instead of {config[name]}: right, but not bit for "
+                    "bit the same.")
 
     def finish(self, finished):
         """Write down what there is, say how to go on if there is more to do, and hand over the `Run`."""
         if self.rank == 0 and not (self.history and self.history[-1]["step"] == self.step):
             self.evaluate(QUICK_EXAM)
+        metrics = self.metrics() if self.rank == 0 else {}
         if self.folder:
             self.save_checkpoint()
             if self.rank == 0:
-                self.save_model()
+                self.save_model(metrics)
         if not finished and self.rank == 0:
             say(f"Stopped after {self.step} of {self.total} steps." + (
                 f" Go on with: electra-tutorial train --resume --out {self.folder}" if self.folder else ""))
         self.electra.eval()
-        metrics = self.metrics() if self.rank == 0 else {}
         return Run(self.folder, self.electra, self.tokenizer, metrics, self.history, self.timelapse, finished)
 
-    def save_model(self):
+    def save_model(self, metrics):
         """The folder others load from: weights, tokenizer and the record as JSON."""
-        save(self.electra, self.tokenizer, self.folder, config=self.config(), metrics=self.metrics(),
-             history=self.history, timelapse=self.timelapse)
+        save(self.electra, self.tokenizer, self.folder, config=self.config(), metrics=metrics, history=self.history,
+             timelapse=self.timelapse)
 
 
 COUNTERS = ("step", "tokens_seen", "seconds", "step_seconds")
@@ -544,7 +542,9 @@ def check_folder(folder, resume):
         return
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         kind = "a run" if (folder / "config.json").is_file() or (folder / STATE).is_file() else "something else"
-        raise UserError(f"{folder} already holds {kind}: go on with it by --resume, or choose another folder with --out.")
+        raise UserError(
+            f"{folder} already holds {kind}: go on with it by --resume, or choose another folder with --out."
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / ".writable").touch()
@@ -556,10 +556,11 @@ def check_folder(folder, resume):
 def run_loop(training, stop, watch, quiet, evaluations):
     """Step after step until the last one or until `stop`; True if the last one was reached."""
     training.compile()
-    model = training.electra
+    model, on_gpu = training.electra, training.device.type == "cuda"
     if training.world > 1:
-        model = DistributedDataParallel(model, device_ids=[training.device] if training.device.type == "cuda" else None)
-    stream = batch_stream(training.rows, training.preset.batch_tokens, training.seed, training.step, training.rank, training.world)
+        model = DistributedDataParallel(model, device_ids=[training.device] if on_gpu else None)
+    stream = batch_stream(training.rows, training.preset.batch_tokens, training.seed, training.step, training.rank,
+                          training.world)
     exams, moments = evaluation_steps(training.total, evaluations), timelapse_steps(training.total)
     saved = time.monotonic()
     progress = getattr(watch, "progress", None)  # a watch that shows progress its own way needs no bar
@@ -588,15 +589,15 @@ def progress_bar(training, quiet):
                 file=sys.stderr, dynamic_ncols=True, mininterval=0.5)
 
 
-def pretrain(preset="laptop", corpus="course", out_dir=None, model=None, *, minutes=None, steps=None, resume=False, seed=0,
-             device=None, dtype=None, watch=None, stop=None, quiet=False, evaluations=EVALUATIONS):
+def pretrain(preset="laptop", corpus="course", out_dir=None, model=None, *, minutes=None, steps=None, resume=False,
+             seed=0, device=None, dtype=None, watch=None, stop=None, quiet=False, evaluations=EVALUATIONS):
     """Train an ELECTRA and return a `Run`.
 
-    preset: a `Preset` or the name of one. corpus: see `load_corpus`. model: an `Electra` to train (it then brings its own
-    preset), else a new one. The length: `steps`, or `minutes` (this machine is timed for some seconds, then the number of
-    steps is fixed), else the preset's budget of tokens. watch(training): called after each evaluation (and, if it has one,
-    watch.progress(training) after each step, in place of the progress bar), and with what it
-    finds there may draw. stop: a `threading.Event` that ends the run well after the step under way, as Ctrl-C does.
+    preset: a `Preset` or the name of one. corpus: see `load_corpus`. model: an `Electra` to train (it then brings its
+    own preset), else a new one. The length: `steps`, or `minutes` (this machine is timed for some seconds, then the
+    number of steps is fixed), else the preset's budget of tokens. watch(training): called after each evaluation (and,
+    if it has one, watch.progress(training) after each step, in place of the progress bar), and with what it finds
+    there may draw. stop: a `threading.Event` that ends the run well after the step under way, as Ctrl-C does.
     out_dir: keeps the run there; without one nothing is written. `resume` goes on from its checkpoint.
 
     Raises `UserError` when folder, corpus and preset do not fit together, or the loss stops being a number.
@@ -604,7 +605,9 @@ def pretrain(preset="laptop", corpus="course", out_dir=None, model=None, *, minu
     preset, stop = find_preset(preset), stop or threading.Event()
     check_length(minutes, steps)
     if dtype not in (None, *DTYPES):
-        raise UserError(f"There is no training in {dtype!r}: choose one of {', '.join(DTYPES)}, or leave it to a quick timing.")
+        raise UserError(
+            f"There is no training in {dtype!r}: choose one of {', '.join(DTYPES)}, or leave it to a quick timing."
+        )
     if resume and out_dir is None:
         raise UserError("To resume, name the run's folder: out_dir in Python, --out on the command line.")
     first = int(os.environ.get("RANK", 0)) == 0
@@ -619,7 +622,8 @@ def pretrain(preset="laptop", corpus="course", out_dir=None, model=None, *, minu
         else:
             estimate = training.plan(minutes, steps)
             if first and not quiet:
-                say(f"{training.total} steps on {describe(training.device)} in {training.dtype}: about {estimate / 60:.0f} min.")
+                where = f"{describe(training.device)} in {training.dtype}"
+                say(f"{training.total} steps on {where}: about {estimate / 60:.0f} min.")
         finished = run_loop(training, stop, watch, quiet, evaluations)
         return training.finish(finished)
 

@@ -3,20 +3,21 @@
     python -m electra_tutorial.views.cover        writes data/mini-electra/picture.png
 """
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from electra_tutorial.checkpoint import model_folder, read_json
 from electra_tutorial.judgement import PROBES, judge
 from electra_tutorial.views.columns import log_odds_above, percent
 from electra_tutorial.views.curves import FULL, SUSPICION, draw_exam
-from electra_tutorial.views.picture import FONTS, GREY, Picture, new_figure
+from electra_tutorial.views.picture import FONTS, GREY, Picture
 
 
 def cover(folder=None):
-    """Six sentences with a wrong word each, coloured by a model's suspicion; beside them how its exam went. A `Picture`."""
+    """Six sentences with a wrong word each, coloured by a model's suspicion, and how its exam went. A `Picture`."""
     folder = model_folder(folder)
     judged = [judge(text, folder, mask=[]) for text, false in PROBES if false][:6]
-    figure = new_figure(13, 4.6)
-    sentences, exam = figure.subplots(1, 2, width_ratios=[2.1, 1])
+    figure = Figure(figsize=(13, 4.6), facecolor="white")  # laid out by hand: words are placed by their width
+    sentences, exam = figure.add_axes((0.01, 0.02, 0.6, 0.88)), figure.add_axes((0.66, 0.12, 0.18, 0.78))
     sentences.set(xlim=(0, 1), ylim=(len(judged) - 0.4, -0.6))
     sentences.axis("off")
     sentences.set_title("Which word is wrong? P(replaced), asked of the discriminator", loc="left", fontsize=12)
@@ -34,10 +35,11 @@ def draw_sentence(axes, line, judgement):
     for text, p in suspicions(judgement):
         colour = SUSPICION(0.5 + 0.5 * max(-1, min(1, log_odds_above(p, judgement.base_rate) / FULL)))
         box = {"facecolor": (*colour[:3], 0.75), "edgecolor": "none", "boxstyle": "round,pad=0.25"}
-        word = axes.text(x, line, text, fontsize=12, fontfamily=FONTS, bbox=box, va="center")
+        word = axes.text(x, line, text, fontsize=13, fontfamily=FONTS, bbox=box, va="center")
         extent = axes.transData.inverted().transform_bbox(word.get_window_extent(renderer))
-        axes.text((extent.x0 + extent.x1) / 2, line + 0.36, percent(p), fontsize=7.5, color=GREY, ha="center", va="center")
-        x = extent.x1 + 0.018
+        middle = (extent.x0 + extent.x1) / 2
+        axes.text(middle, line + 0.38, percent(p), fontsize=8.5, color=GREY, ha="center", va="center")
+        x = extent.x1 + 0.02
 
 
 def suspicions(judgement):
