@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from electra_tutorial.corpus import Corpus, load_corpus
 from electra_tutorial.device import choose_device, describe, peak_memory_mb, synchronise
 from electra_tutorial.hub import transformers_config
 from electra_tutorial.model import Electra, forbid_special
@@ -285,7 +286,10 @@ def measure(seconds=60.0, tell=print, preset="laptop", corpus="course", memory=T
     """
     started, device, preset = time.perf_counter(), choose_device(), find_preset(preset)
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-    corpus, tokenizer, rows = prepare_text(preset, corpus)
+    corpus = corpus if isinstance(corpus, Corpus) else load_corpus(corpus, fallback=True)
+    if corpus.note:
+        tell(corpus.note)
+    _, tokenizer, rows = prepare_text(preset, corpus)
     preset = preset.with_changes(dropout=0.0)
     shapes = make_shapes(rows, preset)
     contestants, left_out = make_contestants(preset, tokenizer, device)

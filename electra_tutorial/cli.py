@@ -111,8 +111,7 @@ def train(args):
     if int(os.environ.get("RANK", 0)) == 0:
         check_folder(out, args.resume)  # before text is fetched, which takes minutes the first time
     begun = read_run(out) if args.resume else {}
-    if begun and (args.minutes or args.steps):
-        tell(f"The length of this run was fixed when it began: {begun['total_steps']} steps.")
+    check_begun(args, begun, out)
     run = pretrain(
         find_preset(args, begun), find_corpus(args, begun), out, minutes=args.minutes, steps=args.steps,
         resume=args.resume, seed=begun.get("seed", 0) if args.seed is None else args.seed,
@@ -247,13 +246,13 @@ def notebooks(args):
 # --- what commands are given ------------------------------------------------------------------------------
 def find_preset(args, begun):
     """The `Preset` to train: the one named, or that of the run that `begun` records, with --set's changes."""
+    from electra_tutorial import training
+
     if args.preset is None and begun:
         sizes = begun["preset"] | {"vocab_size": begun["vocab_size_asked"]}
         preset = Preset().with_changes(**sizes)
-    elif (args.preset or "laptop") in PRESETS:
-        preset = PRESETS[args.preset or "laptop"]
     else:
-        raise UserError(f"There is no preset {args.preset!r}: choose one of {', '.join(PRESETS)}.")
+        preset = training.find_preset(args.preset or "laptop")
     return preset.with_changes(**dict(read_change(change) for change in args.set))
 
 
@@ -278,6 +277,14 @@ def read_run(folder):
     except (KeyError, ValueError):
         raise UserError(f"{folder / STATE} is no checkpoint of this version: start a new run with another "
                         "--out.") from None
+
+
+def check_begun(args, begun, out):
+    """Refuse another precision than the run began with; say that its length is fixed."""
+    if begun and args.dtype not in (None, begun["dtype"]):
+        raise UserError(f"{out} holds a run in {begun['dtype']}: leave --dtype out, or choose another --out.")
+    if begun and (args.minutes or args.steps):
+        tell(f"The length of this run was fixed when it began: {begun['total_steps']} steps.")
 
 
 def read_change(change):

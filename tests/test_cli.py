@@ -281,6 +281,7 @@ def test_resume_accepts_what_the_run_began_with_and_says_that_its_length_is_fixe
 
 @pytest.mark.parametrize("words", [
     ("--preset", "laptop"), ("--preset", "tiny"), ("--seed", "6"), ("--set", "layers=2"), ("--corpus", "grammar"),
+    ("--dtype", "bfloat16"),
 ])
 def test_a_run_does_not_go_on_as_another_one(mistake, data, monkeypatch, half, words):
     from electra_tutorial import corpus
