@@ -213,7 +213,7 @@ class Run:
 
 @contextmanager
 def interrupt_sets(stop):
-    """While inside, the first Ctrl-C sets `stop`, so that the step under way ends well; a second one breaks it off."""
+    """While inside, the first Ctrl-C sets `stop`, so that the step under way ends well; a second breaks it off."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -305,7 +305,7 @@ class Training:
 
     # -- before the first step
     def plan(self, minutes, steps):
-        """Choose the precision by a quick timing; fix the number of steps: given, from minutes, or from the budget."""
+        """Choose the precision by a quick timing; fix the number of steps: given, or from minutes or the budget."""
         if self.dtype is None:
             self.dtype, seconds = choose_dtype(self.electra, self.rows, self.preset, self.device)
         else:

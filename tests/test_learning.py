@@ -19,7 +19,8 @@ def tiny_run(shared_data):
     """The `tiny` size after 1,000 steps of about 500 tokens of the grammar corpus."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ELECTRA_TUTORIAL_DATA", str(shared_data))
-        return pretrain(PRESETS["tiny"].with_changes(batch_tokens=512), load_corpus("grammar"), steps=1000, **SETTINGS)
+        preset = PRESETS["tiny"].with_changes(batch_tokens=512)
+        return pretrain(preset, load_corpus("grammar"), steps=1000, **SETTINGS)
 
 
 def test_an_untrained_model_is_at_chance_in_the_exam(tiny_run):
