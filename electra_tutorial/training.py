@@ -188,7 +188,7 @@ def seconds_per_step(electra, rows, preset, device, dtype, steps=8):
 
 
 def choose_dtype(electra, rows, preset, device):
-    """Time float32 against bfloat16, which some chips only pretend to know -> (name of the faster, seconds a step)."""
+    """Time float32 against bfloat16, which some chips only pretend to know -> (the faster, its seconds a step)."""
     names = ["float32"] if device.type == "mps" else ["float32", "bfloat16"]
     times = {name: seconds_per_step(electra, rows, preset, device, name) for name in names}
     name = min(times, key=times.get)
