@@ -50,7 +50,8 @@ def sample_tokens(logits, temperature=1.0, rng=None):
         return logits.argmax(dim=-1)
     cumulative = torch.softmax(logits / temperature, dim=-1).cumsum(dim=-1)  # (N, V), ends near 1
     target = torch.rand(len(logits), 1, generator=rng, device=logits.device) * cumulative[:, -1:]  # (N, 1)
-    return torch.searchsorted(cumulative, target, right=True).squeeze(1)  # (N,), the first that lies beyond
+    samples = torch.searchsorted(cumulative, target, right=True).squeeze(1)  # (N,), the first that lies beyond
+    return samples.clamp(max=logits.shape[-1] - 1)  # nothing lies beyond NaN: the loss will tell of it
 
 
 def corrupt(ids, chosen, samples):
