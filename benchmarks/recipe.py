@@ -15,7 +15,8 @@ from electra_tutorial.presets import PRESETS
 from electra_tutorial.training import pretrain
 
 SHOWN = ("exam_easy_auc", "exam_easy_found", "exam_medium_auc", "exam_medium_found", "exam_pairs", "mlm_loss",
-         "mlm_loss_unigram", "rtd_auc", "rtd_loss", "rtd_loss_floor", "replaced_share", "tokens_seen", "seconds", "tokens_per_second")
+         "mlm_loss_unigram", "rtd_auc", "rtd_loss", "rtd_loss_floor", "replaced_share", "tokens_seen",
+         "seconds", "tokens_per_second")
 
 
 def parse(change):
@@ -41,7 +42,8 @@ def main():
     torch.set_num_threads(args.threads)
     preset = PRESETS[args.preset].with_changes(**dict(map(parse, args.changes)))
     steps = None if args.minutes else args.tokens // preset.batch_tokens
-    run = pretrain(preset, steps=steps, minutes=args.minutes, dtype="float32", seed=args.seed, quiet=True, evaluations=4)
+    run = pretrain(preset, steps=steps, minutes=args.minutes, dtype="float32", seed=args.seed, quiet=True,
+                   evaluations=4)
     result = {"name": args.name, "changes": args.changes, "seed": args.seed, "threads": args.threads,
               **{key: round(run.metrics[key], 4) for key in SHOWN}}
     result["curve"] = [[h["tokens_seen"], *(round(h[k], 4) for k in SHOWN[:6])] for h in run.history]

@@ -264,3 +264,9 @@ def test_code_text_and_weights_each_have_a_licence():
     for name, words in (("", "MIT License"), ("-TEXT", "CC BY 4.0"), ("-WEIGHTS", "CC BY-SA 4.0")):
         assert words in (ROOT / f"LICENSE{name}").read_text("utf-8")
     assert PROJECT["license"] == "MIT"
+
+
+def test_the_linter_finds_nothing():
+    found = subprocess.run([sys.executable, "-m", "ruff", "check", "--output-format", "concise", "."], cwd=ROOT,
+                           capture_output=True, text=True)
+    assert found.returncode == 0, found.stdout
