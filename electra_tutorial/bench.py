@@ -46,7 +46,7 @@ from electra_tutorial.training import (
 )
 
 OURS, THEIRS, PEER = "electra-tutorial", "transformers", "electra-pytorch"
-STEPS = 4  # in a turn
+STEPS = 2  # in a turn: short ones, so that a busy minute hits all alike
 LEAST_ROUNDS = 3
 BATCHES = 60  # different ones, taken round and round
 TARGET = 2.0  # what we mean to reach, at equal precision, dropout and shapes
@@ -247,7 +247,7 @@ def memory_of(name, preset, tokenizer, shapes, device):
     """The most memory in MB of a fresh process that trains one contestant, its imports included."""
     contestant = make_contestant(name, preset, tokenizer, device)
     for rows, batches in shapes.values():
-        for numbers in batches[:STEPS]:
+        for numbers in batches:
             contestant.step(rows, numbers, preset, device, "float32")
     return peak_memory_mb(device)
 
@@ -312,9 +312,9 @@ def measure(seconds=60.0, tell=print, preset="laptop", corpus="course", memory=T
     return result | {"paper": paper_step(), "seconds": round(time.perf_counter() - started, 1)}
 
 
-def few_batches(rows, batches):
-    """The first batches alone, as (rows, batches): what another process is sent."""
-    batches = [np.asarray(numbers) for numbers in batches[:STEPS]]
+def few_batches(rows, batches, few=8):
+    """The first few batches alone, as (rows, batches): what another process is sent."""
+    batches = [np.asarray(numbers) for numbers in batches[:few]]
     chosen = [rows[n] for numbers in batches for n in numbers]
     few = Rows(np.concatenate(chosen), np.cumsum([0, *map(len, chosen)]))
     return few, np.split(np.arange(len(few)), np.cumsum([len(numbers) for numbers in batches])[:-1])
