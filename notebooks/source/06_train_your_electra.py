@@ -281,7 +281,7 @@ rtd, rtd_floor = metrics["rtd_loss"], metrics["rtd_loss_floor"]
 print(f"generator      {mlm:.2f} nats; word frequencies alone {mlm_floor:.2f}")
 print(f"discriminator  {rtd:.3f} nats; always the same {rtd_floor:.3f}")
 print(f"discriminator  AUC {metrics['rtd_auc']:.3f}; always the same 0.5")
-expect(mlm < mlm_floor, "The generator uses the words around a hidden place.")
+expect(mlm < mlm_floor - 0.2, "The generator uses the words around a hidden place.")
 expect(metrics["rtd_auc"] > 0.58, "The discriminator tells fakes from originals better than chance.")
 training_curves(run.history, "Your run")
 
@@ -329,7 +329,7 @@ for name, (model, its_tokenizer) in models.items():
     print(f"{name:14}" + "  ".join(f"{key[5:]} {value:.3f}" for key, value in scores[name].items()))
 expect(scores["untrained"]["exam_easy_auc"] < 0.62, "Random weights are not far from chance.")
 expect(scores["yours"]["exam_easy_auc"] > 0.65, "Yours finds a random word far more often than chance.")
-expect(scores["yours"]["exam_pairs"] > 0.55, "Yours knows some grammar that nobody told it.")
+expect(scores["yours"]["exam_pairs"] > 0.65, "Yours knows some grammar that nobody told it.")
 
 # %% [markdown]
 # ## 12. See it work
