@@ -249,7 +249,7 @@ def find_preset(args, begun):
     from electra_tutorial import training
 
     if args.preset is None and begun:
-        sizes = begun["preset"] | {"vocab_size": begun["vocab_size_asked"]}
+        sizes = begun["preset"] | {"vocab_size": begun.get("vocab_size_asked", begun["preset"]["vocab_size"])}
         preset = Preset().with_changes(**sizes)
     else:
         preset = training.find_preset(args.preset or "laptop")
