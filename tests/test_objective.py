@@ -252,6 +252,12 @@ def test_no_row_gives_no_sample():
         assert samples.shape == (0,) and samples.dtype == torch.long
 
 
+@pytest.mark.parametrize("temperature", [0, 1.0])
+def test_from_nan_comes_some_token_and_not_an_index_beyond_the_vocabulary(temperature):
+    drawn = sample_tokens(torch.full((50, VOCABULARY), math.nan), temperature, stream())
+    assert ((drawn >= 0) & (drawn < VOCABULARY)).all()
+
+
 def test_rows_are_drawn_independently_of_each_other():
     drawn = sample_tokens(torch.zeros(40_000, 4), 1.0, stream()).view(-1, 2)  # pairs of neighbouring rows
     counts = torch.bincount(drawn[:, 0] * 4 + drawn[:, 1], minlength=16).double()
