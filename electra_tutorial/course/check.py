@@ -1,9 +1,56 @@
-"""What lessons say about themselves: what must have been learned, and how large their numbers are.
+"""What lessons say of your answers, and about themselves: what must have been learned, how large their numbers are.
+
+`check` tries an exercise. Nothing it finds ends a lesson: an answer that is not right yet is replaced by the
+reference, so that the cells below run.
 
 The tests run every lesson with ELECTRA_TUTORIAL_FAST=1. That makes numbers smaller and nothing else: the same
 cells run, and what only a real training can show is not judged.
 """
+import ast
 import os
+import re
+import sys
+
+from electra_tutorial.course.exercise import verdict
+from electra_tutorial.course.exercises import find
+from electra_tutorial.course.mine import keep
+from electra_tutorial.course.source import times_defined
+from electra_tutorial.errors import UserError
+
+
+def check(name):
+    """Try the function of this name in the notebook that calls, and print a sentence or two about it.
+
+    A right one is kept in my_electra.py. In place of any other the notebook gets the reference, and goes on.
+    """
+    namespace = sys._getframe(1).f_globals  # the notebook's, or the script's
+    try:
+        exercise = find(name)
+    except UserError as why:
+        return print(why)
+    function = namespace.get(name)
+    why = not_there(name, function, exercise.reference, namespace.get("In", ())) or verdict(exercise, function)
+    twice = " Your cell defines it twice, and Python keeps the last." if times_defined(name, function) > 1 else ""
+    if why:
+        namespace[name] = exercise.reference
+        print(f"{name}: not yet. {why}{twice} Until yours is right, the lesson goes on with the reference.")
+    else:
+        print(f"{name}: right, and the lesson goes on with yours. {keep(name, function)}{twice}")
+
+
+def not_there(name, function, reference, cells):
+    """Why there is nothing of the student's to try, as a sentence; "" if there is. cells: those that ran, as text."""
+    defining = [cell for cell in cells if re.search(rf"^\s*\w+ +{name}\b", cell, re.M)]
+    try:
+        ast.parse(defining[-1] if defining else "")
+    except SyntaxError as error:
+        line = (error.text or "").strip()
+        return f"Python cannot read your cell ({error.msg}, line {error.lineno}: {line!r}): mend that line and run it."
+    if function is None:
+        return "There is no function of that name: run the cell above, and look whether it ends with an error."
+    if function is reference:
+        return "This is still the reference: run your cell first."
+    return ""
 
 
 def is_fast():
