@@ -33,7 +33,9 @@ def lesson(tmp_path):
 
 
 def texts(notebook, kind="code"):
-    return ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == kind]
+    """The text of each cell of a kind, without the cell that the weaver puts first."""
+    return ["".join(cell["source"]) for cell in notebook["cells"]
+            if cell["cell_type"] == kind and cell["id"] != "kernel"]
 
 
 # --- what is committed ----------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What lessons say of your answers, and about themselves: what must have been learned, how large their numbers are.
+"""What lessons say of your answers, and of themselves: what must have been learned, how large numbers are.
 
 `check` tries an exercise. Nothing it finds ends a lesson: an answer that is not right yet is replaced by the
 reference, so that the cells below run.
@@ -29,8 +29,9 @@ def check(name):
     except UserError as why:
         return print(why)
     function = namespace.get(name)
-    why = not_there(name, function, exercise.reference, namespace.get("In", ())) or verdict(exercise, function)
-    twice = " Your cell defines it twice, and Python keeps the last." if times_defined(name, function) > 1 else ""
+    why = not_there(exercise, function, namespace.get("In", ())) or verdict(exercise, function)
+    twice = times_defined(name, function) > 1
+    twice = " Your cell defines it twice, and Python keeps the last." if twice else ""
     if why:
         namespace[name] = exercise.reference
         print(f"{name}: not yet. {why}{twice} Until yours is right, the lesson goes on with the reference.")
@@ -38,17 +39,17 @@ def check(name):
         print(f"{name}: right, and the lesson goes on with yours. {keep(name, function)}{twice}")
 
 
-def not_there(name, function, reference, cells):
-    """Why there is nothing of the student's to try, as a sentence; "" if there is. cells: those that ran, as text."""
-    defining = [cell for cell in cells if re.search(rf"^\s*\w+ +{name}\b", cell, re.M)]
+def not_there(exercise, function, cells):
+    """Why there is nothing of the student's to try, as a sentence; "" if there is. cells: the text of all run."""
+    defining = [cell for cell in cells if re.search(rf"^\s*\w+ +{exercise.name}\b", cell, re.M)]
     try:
         ast.parse(defining[-1] if defining else "")
     except SyntaxError as error:
         line = (error.text or "").strip()
-        return f"Python cannot read your cell ({error.msg}, line {error.lineno}: {line!r}): mend that line and run it."
+        return f"Python cannot read your cell ({error.msg}, line {error.lineno}: {line!r}): mend it and run it."
     if function is None:
-        return "There is no function of that name: run the cell above, and look whether it ends with an error."
-    if function is reference:
+        return "There is no function of that name: run the cell above, and see whether it ends with an error."
+    if function is exercise.reference:
         return "This is still the reference: run your cell first."
     return ""
 

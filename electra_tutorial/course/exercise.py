@@ -2,9 +2,9 @@
 
     corrupt = Exercise(objective.corrupt, lesson=5, difficulty=1, minutes=5, task="...", hint="...")
 
-    @corrupt.cases                  inputs, hand-made ones first: the answer must give what the reference gives
-    @corrupt.mistake("a sentence")  a wrong answer that people write: who gives the same ones is told the sentence
-    @corrupt.rule                   what must hold of any right answer, as asserts whose messages are sentences
+    @corrupt.cases             inputs, hand-made ones first: an answer must give what the reference gives
+    @corrupt.mistake("words")  a wrong answer that people write: whoever gives the same is told these words
+    @corrupt.rule              what must hold of any right answer: asserts whose messages are sentences
 """
 import ast
 import ctypes
@@ -35,7 +35,7 @@ class TooLong(BaseException):
 
 @dataclass
 class Exercise:
-    """One function to write. `draws`: it draws at random, so cases compare only the form of what it returns."""
+    """One function to write. draws: it draws at random, so cases compare the form alone of what it returns."""
 
     reference: Callable
     lesson: int
@@ -82,8 +82,8 @@ class Exercise:
 def verdict(exercise, function):
     """Why this answer does not pass, in a sentence or two; "" if it does. No random stream of yours moves."""
     if inspect.isclass(function) or not callable(function):
-        what = "a class" if inspect.isclass(function) else f"{show(function)}"
-        return f"`{exercise.name}` is {what} and should be a function: write it with `def {exercise.name}(...)`."
+        what = "a class" if inspect.isclass(function) else show(function)
+        return f"`{exercise.name}` is {what}, and should be a function: begin with `def {exercise.name}(...)`."
     if is_empty(function):
         return "It is still empty: write its body in the cell above, run that cell, then this one."
     printed = io.StringIO()
@@ -103,8 +103,8 @@ def verdict(exercise, function):
     except Exception as error:  # a rule could not make use of an answer
         return f"What it returns cannot be used ({type(error).__name__}: {error})."
     if said := printed.getvalue():
-        said = textwrap.shorten(said, 40, placeholder=" ...")
-        return f"It returns what it should, but it prints ({said!r}), and training calls it often: take that out."
+        said = textwrap.shorten(said.splitlines()[0], 40, placeholder=" ...")
+        return f"It returns what it should, but it prints ({said!r}); training calls it often: take that out."
     return ""
 
 
@@ -126,8 +126,9 @@ def watched(exercise, function):
         try:
             return function(*arguments)
         except (Exception, SystemExit) as error:
-            hint = " Have you run the cells above, since the kernel started?" if isinstance(error, NameError) else ""
-            raise NotYet(f"For {given} it raises {type(error).__name__}: {error}.{hint}") from None
+            ran = " Have you run the cells above since the kernel started?" * isinstance(error, NameError)
+            said = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(".")
+            raise NotYet(f"For {given} it raises {said}.{ran}") from None
     return call
 
 
@@ -148,8 +149,8 @@ def refuse_changed(exercise, before, after):
     for name, old, new in zip(inspect.signature(exercise.reference).parameters, before, after, strict=False):
         if not same(old, new):
             copied = "copy" if isinstance(new, np.ndarray) else "clone"
-            raise NotYet(f"It changes its input: `{name}` was {show(old)} and is {show(new)} afterwards. Work on a "
-                         f"copy, `{name}.{copied}()`.")
+            raise NotYet(f"It changes its input: `{name}` was {show(old)} and is {show(new)} afterwards. Work on "
+                         f"a copy, `{name}.{copied}()`.")
 
 
 def recognised(exercise, function):
@@ -158,9 +159,9 @@ def recognised(exercise, function):
     The two agree in the first case that is wrong, and in most of all cases: of two mistakes it names one.
     """
     right, given = answers(exercise, exercise.reference), answers(exercise, function)
-    first = next((number for number, pair in enumerate(zip(given, right, strict=True)) if not same(*pair)), None)
+    first = next((number for number, pair in enumerate(zip(given, right, strict=True)) if not same(*pair)), 0)
     best, found = 0.7 * len(given), ""
-    for sentence, wrong in exercise.mistakes if first is not None else ():
+    for sentence, wrong in exercise.mistakes:
         alike = [same(*pair) for pair in zip(given, answers(exercise, wrong), strict=True)]
         if alike[first] and sum(alike) > best:
             best, found = sum(alike), sentence
@@ -173,7 +174,7 @@ def answers(exercise, function):
     for arguments in exercise.inputs():
         try:
             found.append(function(*arguments))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             found.append(repr(error))
     return found
 
@@ -190,7 +191,7 @@ def same(a, b):
         return isinstance(b, torch.Generator)  # it must move
     if kind(a) == kind(b) == "a number":
         return bool(np.isclose(a, b, rtol=1e-4, atol=1e-9, equal_nan=True))
-    return kind(a) == kind(b) and type(a) is type(b) and not isinstance(a, torch.Tensor | np.ndarray) and a == b
+    return type(a) is type(b) and not isinstance(a, torch.Tensor | np.ndarray) and a == b
 
 
 def difference(got, right, draws=False):
@@ -221,7 +222,7 @@ def kind(value):
 
 
 def numbers(array):
-    return array.detach().to(torch.float64).numpy() if isinstance(array, torch.Tensor) else array.astype(float)
+    return array.detach().double().numpy() if isinstance(array, torch.Tensor) else array.astype(float)
 
 
 def show(value):
@@ -235,14 +236,16 @@ def show(value):
         return "(" + ", ".join(map(show, value)) + ")"
     if isinstance(value, float | np.floating):
         return f"{value:.4g}"
-    return {torch.Generator: "a generator"}.get(type(value)) or textwrap.shorten(repr(value), 60, placeholder=" ...")
+    if isinstance(value, torch.Generator):
+        return "a generator"
+    return textwrap.shorten(repr(value), 60, placeholder=" ...")
 
 
 # --- while an answer is tried ---------------------------------------------------------------------
 
 @contextmanager
 def own_random_streams():
-    """Inside, every random stream of Python, numpy and PyTorch begins at a fixed place; then each goes on as if nothing was."""
+    """Inside, the random streams of Python, numpy and PyTorch begin at a fixed place; outside they never moved."""
     before = random.getstate(), np.random.get_state(), torch.get_rng_state()
     random.seed(0), np.random.seed(0), torch.default_generator.manual_seed(0)
     try:
@@ -253,9 +256,9 @@ def own_random_streams():
 
 @contextmanager
 def time_limit(seconds):
-    """Raise `TooLong` inside when the time is up. Python sees to it between two of its own steps, on any system."""
-    here = ctypes.c_ulong(threading.get_ident())
-    alarm = threading.Timer(seconds, ctypes.pythonapi.PyThreadState_SetAsyncExc, [here, ctypes.py_object(TooLong)])
+    """Raise `TooLong` inside when the time is up: on any system, between two steps of Python's own."""
+    here, end = ctypes.c_ulong(threading.get_ident()), ctypes.pythonapi.PyThreadState_SetAsyncExc
+    alarm = threading.Timer(seconds, end, [here, ctypes.py_object(TooLong)])
     alarm.daemon = True
     alarm.start()
     try:

@@ -1,7 +1,7 @@
 """my_electra.py: the functions that a student has written, kept beside the lessons, and what is made of them.
 
-A function is kept there when its check passes, each in a section of its own with the imports it needs, so that
-one that was damaged spoils no other. The file is all that lessons know of each other's exercises, and all that
+A function is kept there when its check passes, each in a section of its own with the imports it needs, so
+that a damaged one spoils no other. The file is all that lessons know of each other's exercises, and all that
 `progress` goes by: a restarted kernel finds it again.
 """
 import dataclasses
@@ -17,7 +17,7 @@ from electra_tutorial.objective import Objective
 
 FILE = "my_electra.py"
 DAMAGED = "my_electra.damaged.py"
-HEAD = '"""Your parts of ELECTRA. When a check passes, the lesson keeps your function here; `mine()` trains with it."""\n'
+HEAD = '"""Your parts of ELECTRA: what passed its check. `mine()` trains with them."""\n'
 SECTION = re.compile(r"^# === (\w+) ===\n", re.M)
 
 unwritten = {}  # name -> function: passed in this kernel, and could not be kept in the file
@@ -26,7 +26,7 @@ unwritten = {}  # name -> function: passed in this kernel, and could not be kept
 # --- keeping --------------------------------------------------------------------------------------
 
 def keep(name, function):
-    """Write a function that has passed into my_electra.py; a sentence that says so, or why it could not be."""
+    """Write a function that has passed into my_electra.py; return a sentence that says so, or why not."""
     unwritten[name] = function
     until = "Until the kernel is restarted it counts all the same."
     try:
@@ -37,8 +37,8 @@ def keep(name, function):
     except UserError as why:
         return f"{FILE} could not keep it: {why}. {until}"
     except OSError as error:
-        return (f"{FILE} could not keep it, for it cannot be written in {Path.cwd()} ({error.strerror or error}): "
-                f"make that possible and check again. {until}")
+        return (f"{FILE} could not keep it, for it cannot be written in {Path.cwd()} ({error.strerror or error})"
+                f": make that possible and check again. {until}")
     del unwritten[name]
     return f"{FILE} keeps it.{said}"
 
@@ -62,7 +62,7 @@ def write_section(name, text):
 # --- reading --------------------------------------------------------------------------------------
 
 def read_sections(path):
-    """(what stands above the first section, {name: text}) of the file, as if it were new where there is none."""
+    """(what stands above the first section, {name: text}) of the file; where there is none, of a new one."""
     head, *rest = SECTION.split(path.read_text("utf-8") if path.exists() else HEAD)
     return head.strip() + "\n", dict(zip(rest[::2], rest[1::2], strict=True))
 
@@ -80,12 +80,12 @@ def define(name, text):
 
 
 def yours():
-    """{name: function} of the exercises done, and a sentence about each thing in the file that is of no use."""
+    """{name: function} of the exercises done, and a sentence about each part of the file that is of no use."""
     done, problems = {}, []
     try:
         sections = read_sections(Path(FILE))[1]
     except (OSError, UnicodeDecodeError) as error:
-        sections, problems = {}, [f"{FILE} cannot be read ({error}): the next function that passes begins a new one."]
+        sections, problems = {}, [f"{FILE} cannot be read ({error}): the next right answer begins a new one."]
     for name in sections.keys() & cards().keys():
         try:
             function = define(name, sections[name])
@@ -93,14 +93,15 @@ def yours():
                 raise UserError(why.rstrip("."))
             done[name] = function
         except UserError as why:
-            problems.append(f"`{name}` in {FILE} is not used: {why}. Check yours again in lesson {cards()[name].lesson:02}.")
+            again = f"Check yours again in lesson {cards()[name].lesson:02}."
+            problems.append(f"`{name}` in {FILE} is not used: {why}. {again}")
     return done | unwritten, problems
 
 
 # --- what is made of it ---------------------------------------------------------------------------
 
 def mine():
-    """An `Objective` of your own functions, and of the reference where you have none; prints which are whose."""
+    """An `Objective` of your own functions, and of the reference's where you have none; prints whose is which."""
     done, problems = yours()
     steps = {field.name: field.default for field in dataclasses.fields(Objective)}
     objective = Objective(**{step: done.get(function.__name__, function) for step, function in steps.items()})
@@ -121,7 +122,7 @@ def progress(lesson):
     if len(finished) < len(names):
         line += f" Open: {', '.join(name for name in names if name not in done)}."
     if not Path(FILE).exists():
-        line += f" There is no {FILE} in this folder yet: a right answer makes it. If you moved a lesson, move it along."
+        line += f" There is no {FILE} beside this lesson yet; if you moved the lesson, move that file too."
     print(line, *problems, sep="\n")
 
 

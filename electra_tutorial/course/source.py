@@ -16,7 +16,7 @@ HOMES = ("torch", "torch.nn.functional", "numpy", "math")
 
 
 def standalone(name, function):
-    """Source that defines `name` anywhere as the notebook does. Raises UserError, saying why, if there is none."""
+    """Source that defines `name` anywhere as the notebook does. Raises UserError, saying why there is none."""
     home, imports, parts, seen, todo = function.__module__, [], [], {name}, [(name, function)]
     while todo:
         name, value = todo.pop()
@@ -42,7 +42,7 @@ def source_of(name, function):
         node = None
     targets = [ast.unparse(target) for target in getattr(node, "targets", [])]
     if getattr(node, "name", None) != name and name not in targets:
-        raise UserError(f"the cell that defines `{name}` was not found, so write it there with `def {name}(...)`")
+        raise UserError(f"the source of `{name}` was not found: write it in its cell with `def {name}(...)`")
     return text
 
 
@@ -57,7 +57,8 @@ def times_defined(name, function):
 
 def needs(text):
     """The names that a piece of source finds outside itself, Python's own left out."""
-    return {name for name in free_names(symtable.symtable(text, "cell", "exec")) if not hasattr(builtins, name)}
+    used = free_names(symtable.symtable(text, "cell", "exec"))
+    return {name for name in used if not hasattr(builtins, name)}
 
 
 def importing(name, value):
@@ -78,4 +79,4 @@ def literal(name, value):
             return repr(value)
     except (ValueError, SyntaxError):
         pass
-    raise UserError(f"it uses `{name}`, {type(value).__name__} of your notebook: make that inside the function")
+    raise UserError(f"it uses `{name}` ({type(value).__name__}) of your notebook: make that inside the function")

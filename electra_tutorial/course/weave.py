@@ -6,8 +6,9 @@ It runs and lints as it stands. Where a lesson shows code of the package, the so
     from electra_tutorial.training import train_step  # weave: show
 
 alone in its cell, and the notebook gets the definition's own source instead, with the imports it needs: what
-students read is what runs. With `# weave: exercise` it gets four cells: what to do, a stub, its check, and folded
-a hint and the solution; `exercises/` holds what they say. In a cell of text `<!-- weave: minutes -->` becomes the lesson's measured time.
+students read is what runs. With `# weave: exercise` it gets four cells: what to do, a stub, its check, and
+folded a hint and the solution; `exercises/` holds what they say. In a cell of text `<!-- weave: minutes -->`
+becomes the lesson's measured time. A first code cell says so when the kernel does not know this package.
 The same sources give the same bytes, so a test compares them with what is committed.
 """
 import hashlib
@@ -26,7 +27,12 @@ MINUTES = "minutes.json"  # beside the notebooks, from `notebooks --time`: {less
 MINUTES_HERE = "<!-- weave: minutes -->"
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 CELL = re.compile(r"# %%(?P<markdown> \[markdown\])?(?: tags=(?P<tags>\[.*\]))?")
-CHECK = "from electra_tutorial.course.check import check\n\ncheck(\"{name}\")"  # stands by itself after a restart
+FIRST = '''from importlib.util import find_spec
+
+assert find_spec("electra_tutorial"), "This kernel is not the course's: open the lesson with `make lab`."'''
+CHECK = """from electra_tutorial.course.check import check
+
+check("{name}")"""  # with its import: it works by itself after a restart
 WOVEN_IMPORT = re.compile(
     r"from (?P<module>electra_tutorial[\w.]*) import (?P<names>\w+(?:, \w+)*)  # weave: (?P<what>\w+)")
 
@@ -72,7 +78,15 @@ def weave(source):
         for one in woven:
             bound |= names_of(one, where)
         cells += woven
-    return notebook_text(cells)
+    return notebook_text(with_first(cells))
+
+
+def with_first(cells):
+    """The cells, and before the first that needs this package one that says so where it is missing."""
+    for number, cell in enumerate(cells):
+        if cell.kind == "code" and "electra_tutorial" in cell.text:
+            return [*cells[:number], Cell("code", FIRST, cell.line, name="kernel"), *cells[number:]]
+    return cells
 
 
 def names_of(cell, where):
@@ -152,15 +166,19 @@ def exercise(cell, module, names, bound):
         raise UserError(f"{where}: {', '.join(names)} of {module.name} is no exercise: set it in "
                         f"course/exercises/{module.name.split('.')[-1]}.py, and weave one a cell.")
     if lost := sorted(module.needs(name) - bound):
-        raise UserError(f"{where}: the solution of {name} uses {', '.join(lost)}, so import that in an earlier cell of "
-                        "the lesson: a student's cell may not run.")
+        raise UserError(f"{where}: the solution of {name} uses {', '.join(lost)}: import that in an earlier cell "
+                        "of the lesson, for a student's cell may not run.")
     card, solution = cards()[name], module.source(name)
     texts = {"task": card.text, "": module.stub(name), "check": CHECK.format(name=name),
-             "help": folded("A hint", card.hint) + "\n\n" + folded("A solution", f"```python\n{solution}\n```")}
-    made = [Cell("markdown" if part in ("task", "help") else "code", text, cell.line, name=f"exercise-{name}-{part}".strip("-"))
-            for part, text in texts.items()]
+             "help": f"{folded('A hint', card.hint)}\n\n{folded('A solution', python(solution))}"}
+    made = [Cell("markdown" if part in ("task", "help") else "code", text, cell.line,
+                 name=f"exercise-{name}-{part}".strip("-")) for part, text in texts.items()]
     made[1].tags = ["raises-exception"]  # a student's error ends no "Run All"
     return made
+
+
+def python(code):
+    return f"```python\n{code}\n```"
 
 
 def folded(title, text):

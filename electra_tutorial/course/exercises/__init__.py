@@ -32,14 +32,14 @@ class Card:
 
 @cache
 def cards():
-    """{name: `Card`} of every exercise, in the order they are set. Read as text: this does not wait for PyTorch."""
+    """{name: `Card`} of every exercise. The files are read as text: this does not wait for PyTorch."""
     found = {}
     for path in sorted(FOLDER.glob("[a-z]*.py")):
         for node in ast.parse(path.read_text("utf-8")).body:
             if is_exercise(node):
                 card = read_card(node, path)
                 if card.name in found:
-                    raise UserError(f"There are two exercises {card.name!r}: rename one, `check` must know which.")
+                    raise UserError(f"There are two exercises {card.name!r}: `check` must know which, rename one.")
                 found[card.name] = card
     return found
 
@@ -50,7 +50,7 @@ def is_exercise(node):
 
 
 def read_card(node, path):
-    """The card of a statement `name = Exercise(module.name, lesson=5, ...)`. Raises UserError if it is not complete."""
+    """The card of a statement `name = Exercise(module.name, lesson=5, ...)`. Raises UserError for half a one."""
     name = node.targets[0].id
     said = {one.arg: one.value for one in node.value.keywords if one.arg in Card.__dataclass_fields__}
     try:
@@ -59,7 +59,7 @@ def read_card(node, path):
         return Card(name, path.stem, **said, **texts)
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"The exercise {name!r} in {path.name} has no complete card ({error}): give it lesson, "
-                        "difficulty, minutes, task and hint, written out.") from None
+                        "difficulty, minutes, task and hint, each written out.") from None
 
 
 def find(name):

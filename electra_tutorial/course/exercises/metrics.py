@@ -11,13 +11,14 @@ nan = float("nan")
 roc_auc = Exercise(
     metrics.roc_auc, lesson=5, difficulty=3, minutes=15,
     task="""
-        The chance that a replaced token scores higher than an original one, over all pairs of the two; a tie counts one half.
-        `scores` `(N,)` are numbers, `labels` `(N,)` bool, True = replaced. Return a float, and `float("nan")` where there is no
-        pair to compare.
+        The chance that a replaced token scores higher than an original one, over all pairs of the two; a
+        tie counts one half. `scores` `(N,)` are numbers, `labels` `(N,)` bool, True = replaced. Return a
+        float, and `float("nan")` where there is no pair to compare.
     """,
     hint="""
-        Begin with `scores[labels]` and `scores[~labels]`. `a[:, None] > b[None, :]` compares each with each; the mean of a bool
-        array is a share. Ties: add half the share of `==`. (The course's own counts ranks, which takes less memory.)
+        Begin with `scores[labels]` and `scores[~labels]`. `a[:, None] > b[None, :]` compares each with
+        each; the mean of a bool array is a share. Ties: add half the share of `==`. (The course's own
+        counts ranks, which takes less memory.)
     """)
 
 
@@ -34,21 +35,24 @@ def eight_tokens():
         yield np.random.normal(size=60).round(places), np.random.random(60) < 0.2
 
 
-@roc_auc.mistake("A tie counts for nothing with you: it should count one half, so that saying the same of all tokens scores 0.5.")
+@roc_auc.mistake("A tie counts for nothing with you: it should count one half, so that saying the same of "
+                 "all tokens scores 0.5.")
 def ties_lost(scores, labels):
     if labels.all() or not labels.any():
         return nan
     return float((scores[labels][:, None] > scores[~labels][None, :]).mean())
 
 
-@roc_auc.mistake("A tie counts as won with you: it should count one half, so that saying the same of all tokens scores 0.5.")
+@roc_auc.mistake("A tie counts as won with you: it should count one half, so that saying the same of all "
+                 "tokens scores 0.5.")
 def ties_won(scores, labels):
     if labels.all() or not labels.any():
         return nan
     return float((scores[labels][:, None] >= scores[~labels][None, :]).mean())
 
 
-@roc_auc.mistake("Yours is the wrong way round, 1 minus the right one: a replaced token should score higher.")
+@roc_auc.mistake("Yours is the wrong way round, 1 minus the right one: a replaced token should score "
+                 "higher.")
 def upside_down(scores, labels):
     return 1 - metrics.roc_auc(scores, labels)
 
@@ -63,7 +67,8 @@ def accuracy_at_zero(scores, labels):
     return float(((scores > 0) == labels).mean())
 
 
-@roc_auc.mistake("All is well but where no pair is to be compared: return nan there, for 0.5 would claim a result.")
+@roc_auc.mistake("All is well but where no pair is to be compared: return nan there, for 0.5 would claim "
+                 "a result.")
 def half_without_pairs(scores, labels):
     value = metrics.roc_auc(scores, labels)
     return 0.5 if np.isnan(value) else value
@@ -74,8 +79,9 @@ def half_without_pairs(scores, labels):
 recall = Exercise(
     metrics.recall, lesson=5, difficulty=1, minutes=5,
     task="""
-        Of the tokens that were replaced, which share is found, that is: has a score above `threshold`? `scores` `(N,)`, `labels` `(N,)` bool.
-        Return a float, and `float("nan")` where nothing was replaced.
+        Of the tokens that were replaced, which share is found, that is: has a score above `threshold`?
+        `scores` `(N,)`, `labels` `(N,)` bool. Return a float, and `float("nan")` where nothing was
+        replaced.
     """,
     hint="Look at the replaced tokens alone, `scores[labels]`. The mean of a bool array is a share.")
 
@@ -90,8 +96,8 @@ def found_and_missed():
         yield np.random.normal(size=40), np.random.random(40) < 0.3
 
 
-@recall.mistake("That is the precision, the share of your alarms that are right: recall is the share of the replaced tokens that raise "
-                "one.")
+@recall.mistake("That is the precision, the share of your alarms that are right: recall is the share of "
+                "the replaced tokens that raise one.")
 def precision(scores, labels, threshold=0.0):
     alarms = scores > threshold
     return float(labels[alarms].mean()) if alarms.any() else nan
@@ -127,11 +133,13 @@ def zero_of_none(scores, labels, threshold=0.0):
 loss_floor = Exercise(
     metrics.loss_floor, lesson=5, difficulty=2, minutes=5,
     task="""
-        A detector that knows nothing always says P(replaced) = `share`, the share of tokens that are replaced. What is its
-        mean loss, in nats? A replaced token costs -log(share), an original one -log(1 - share). Return a float; at share 0
-        and 1 it is 0.
+        A detector that knows nothing always says P(replaced) = `share`, the share of tokens that are
+        replaced. What is its mean loss, in nats? A replaced token costs -log(share), an original one -log(1
+        - share). Return a float; at share 0 and 1 it is 0.
     """,
-    hint="A mean weighs each cost with how often it occurs. `np.log(0)` is -inf: leave out what never occurs.")
+    hint="""
+        A mean weighs each cost with how often it occurs. `np.log(0)` is -inf: leave out what never occurs.
+    """)
 
 
 @loss_floor.cases
@@ -159,7 +167,8 @@ def originals_only(share):
     return float(-(1 - share) * np.log(1 - share)) if share < 1 else 0.0
 
 
-@loss_floor.mistake("Share 0 or 1 gives nan or an error: 0 times log(0) counts as 0, for what never occurs costs nothing.")
+@loss_floor.mistake("Share 0 or 1 gives nan or an error: 0 times log(0) counts as 0, for what never "
+                    "occurs costs nothing.")
 def nan_at_the_ends(share):
     with np.errstate(all="ignore"):
         return float(-share * np.log(share) - (1 - share) * np.log(1 - np.float64(share)))

@@ -9,13 +9,13 @@ from electra_tutorial.course.exercise import Exercise
 learning_rate = Exercise(
     training.learning_rate, lesson=4, difficulty=2, minutes=8,
     task="""
-        The learning rate of step `step` = 0, 1, 2 ... of `total`. The first `warmup` share of the steps (rounded, at least
-        one step) goes up in a straight line and ends at `peak`; the first step is already above 0. The rest goes down in a straight
-        line that would reach 0 at step `total`.
+        The learning rate of step `step` = 0, 1, 2 ... of `total`. The first `warmup` share of the steps
+        (rounded, at least one step) goes up in a straight line and ends at `peak`; the first step is
+        already above 0. The rest goes down in a straight line that would reach 0 at step `total`.
     """,
     hint="""
-        Call the number of rising steps `rising`. While `step < rising` the rate is `peak` times (step + 1) / rising. After that:
-        of the total - rising steps, which share is still to come?
+        Call the number of rising steps `rising`. While `step < rising` the rate is `peak` times (step + 1)
+        / rising. After that: of the total - rising steps, which share is still to come?
     """)
 
 
@@ -30,7 +30,8 @@ def some_steps():
         yield step, 37, 2e-3, 0.15
 
 
-@learning_rate.mistake("Your first step has the rate 0, so it teaches nothing: the rate of step 0 is peak / rising.")
+@learning_rate.mistake("Your first step has the rate 0, so it teaches nothing: the rate of step 0 is peak "
+                       "/ rising.")
 def starts_at_zero(step, total, peak, warmup):
     rising = max(1, round(total * warmup))
     return peak * step / rising if step < rising else peak * (total - step) / max(1, total - rising)
@@ -46,7 +47,8 @@ def no_fall(step, total, peak, warmup):
     return peak * min(1.0, (step + 1) / max(1, round(total * warmup)))
 
 
-@learning_rate.mistake("Your falling line starts from step 0, so it jumps down after the warm-up: it starts at `peak` there.")
+@learning_rate.mistake("Your falling line starts from step 0, so it jumps down after the warm-up: it "
+                       "starts at `peak` there.")
 def falls_from_the_start(step, total, peak, warmup):
     rising = max(1, round(total * warmup))
     return peak * (step + 1) / rising if step < rising else peak * (total - step) / total
@@ -69,9 +71,10 @@ def rounds_down(step, total, peak, warmup):
 clip_gradients = Exercise(
     training.clip_gradients, lesson=4, difficulty=2, minutes=5,
     task="""
-        `groups` is a list of lists of parameters whose `.grad` is filled; a list may be empty. Take the gradients of a group as one long
-        vector: if it is longer than `limit`, scale it down to that length, else leave it. Each group is clipped for
-        itself. Return nothing: the gradients change where they are.
+        `groups` is a list of lists of parameters whose `.grad` is filled; a list may be empty. Take the
+        gradients of a group as one long vector: if it is longer than `limit`, scale it down to that length,
+        else leave it. Each group is clipped for itself. Return nothing: the gradients change where they
+        are.
     """,
     hint="`torch.nn.utils.clip_grad_norm_(parameters, limit)` does it for one list of parameters.")
 
@@ -100,7 +103,8 @@ def a_short_gradient_is_left_alone(clip_gradients):
     groups = groups_with_gradients([[0.3, 0.4]])
     clip_gradients(groups, 1.0)
     assert gradients(groups) == [[[0.3, 0.4]]], (
-        f"A gradient [0.3, 0.4] of length 0.5 became {gradients(groups)[0][0]}: it is not longer than 1, so leave it.")
+        f"A gradient [0.3, 0.4] of length 0.5 became {gradients(groups)[0][0]}: it is shorter than the limit 1, "
+        "so leave it.")
 
 
 @clip_gradients.rule
@@ -108,8 +112,8 @@ def a_long_gradient_keeps_its_direction(clip_gradients):
     groups = groups_with_gradients([[3.0, 4.0]])
     clip_gradients(groups, 1.0)
     assert gradients(groups) == [[[0.6, 0.8]]], (
-        f"A gradient [3, 4] of length 5 became {gradients(groups)[0][0]} at limit 1: it should be [0.6, 0.8], shorter and in the same "
-        "direction. Cutting each number off for itself (clamp, clip_grad_value_) turns it.")
+        f"A gradient [3, 4] of length 5 became {gradients(groups)[0][0]} at limit 1: it should be [0.6, 0.8], "
+        "shorter and in the same direction. Cutting each number off (clamp, clip_grad_value_) turns it.")
 
 
 @clip_gradients.rule
@@ -117,8 +121,8 @@ def a_group_is_one_vector(clip_gradients):
     groups = groups_with_gradients([[3.0], [4.0]])
     clip_gradients(groups, 1.0)
     assert gradients(groups) == [[[0.6], [0.8]]], (
-        f"A group with the gradients [3] and [4] became {gradients(groups)[0]} at limit 1: together they are one vector of length 5, so "
-        "[0.6] and [0.8].")
+        f"A group with the gradients [3] and [4] became {gradients(groups)[0]} at limit 1: together they are one "
+        "vector of length 5, so [0.6] and [0.8].")
 
 
 @clip_gradients.rule
@@ -126,6 +130,7 @@ def each_group_for_itself(clip_gradients):
     groups = groups_with_gradients([[30.0, 40.0]], [[0.3, 0.4]], [])
     clip_gradients(groups, 1.0)
     assert gradients(groups)[1] == [[0.3, 0.4]], (
-        f"One group's gradient was 50 long, and the other's [0.3, 0.4] became {gradients(groups)[1][0]}: an outburst of "
-        "one model must not damp the other. Clip each group for itself.")
-    assert gradients(groups)[0] == [[0.6, 0.8]], f"The first of two groups became {gradients(groups)[0][0]} and should be [0.6, 0.8]."
+        f"One group's gradient was 50 long, and the other's [0.3, 0.4] became {gradients(groups)[1][0]}: an "
+        "outburst of one model must not damp the other. Clip each group for itself.")
+    assert gradients(groups)[0] == [[0.6, 0.8]], (
+        f"The first of two groups became {gradients(groups)[0][0]} and should be [0.6, 0.8].")
