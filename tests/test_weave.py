@@ -187,7 +187,7 @@ def test_imports_stand_in_the_order_a_linter_wants():
     (f"{RATE}\nprint(1)", "must stand alone"),
     ("import torch  # weave: show", "must stand alone"),
     (RATE.replace("show", "display"), "'weave: display' is not known"),
-    (RATE.replace("show", "exercise"), "'weave: exercise' (learning_rate) is not built yet"),
+    (RATE.replace("show", "exercise"), "learning_rate is set for lesson 04"),
 ])
 def test_a_lost_definition_is_an_error_that_names_lesson_and_name(lesson, line, said):
     with pytest.raises(UserError) as error:

@@ -162,9 +162,12 @@ def show(cell, module, names, bound):
 def exercise(cell, module, names, bound):
     """What to do, a stub, its check, and folded a hint and the solution: the cells of an exercise."""
     name, where = names[0], module.where
+    module.find(name)
     if len(names) > 1 or name not in cards() or module.name != f"electra_tutorial.{cards()[name].module}":
         raise UserError(f"{where}: {', '.join(names)} of {module.name} is no exercise: set it in "
                         f"course/exercises/{module.name.split('.')[-1]}.py, and weave one a cell.")
+    if not where.startswith(f"Lesson {cards()[name].lesson:02}_"):
+        raise UserError(f"{where}: {name} is set for lesson {cards()[name].lesson:02}: change its card, or weave it there.")
     if lost := sorted(module.needs(name) - bound):
         raise UserError(f"{where}: the solution of {name} uses {', '.join(lost)}: import that in an earlier cell "
                         "of the lesson, for a student's cell may not run.")
