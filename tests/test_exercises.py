@@ -22,7 +22,8 @@ from electra_tutorial.course.execute import run_lesson
 from electra_tutorial.course.exercise import verdict
 from electra_tutorial.course.exercises import cards, find
 from electra_tutorial.course.mine import DAMAGED, FILE, mine, yours
-from electra_tutorial.course.weave import FIRST, weave, weave_all
+from electra_tutorial.course.pages import FETCHES, write_pages
+from electra_tutorial.course.weave import FIRST, weave, weave_all, weave_kit
 from electra_tutorial.errors import UserError
 from electra_tutorial.model import Electra
 from electra_tutorial.training import pretrain
@@ -743,7 +744,8 @@ def test_an_exercise_is_four_cells_named_after_it(lesson):
 
 @pytest.mark.parametrize(("line", "said"), [
     ("objective import Objective", "Objective of electra_tutorial.objective is no exercise"),
-    ("metrics import corrupt", "corrupt of electra_tutorial.metrics is no exercise"),
+    ("metrics import corrupt", "electra_tutorial.metrics defines no function or class 'corrupt'"),
+    ("metrics import unigram_loss", "unigram_loss of electra_tutorial.metrics is no exercise"),
     ("objective import corrupt, electra_loss", "weave one a cell"),
     ("metrics import recall", "the solution of recall uses np"),
 ])
@@ -769,3 +771,53 @@ def test_exercises_are_read_without_waiting_for_pytorch():
     code = "import sys; from electra_tutorial.course.exercises import cards; cards(); " \
            "sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+# --- kits and pages -------------------------------------------------------------------------------
+
+def test_a_kit_has_the_exercises_without_hints_and_solutions_and_says_so(lesson, tmp_path):
+    (path,) = weave_kit(tmp_path / "kit", notebooks=tmp_path)
+    cells = nbformat.read(path, as_version=4).cells
+    text = "\n".join(cell.source for cell in cells)
+    assert "A hint" not in text and "A solution" not in text and "corrupted_ids[chosen] = samples" not in text
+    assert cells[1].source.startswith("This copy of the lesson comes without hints and solutions.")
+    whole = [cell.id for cell in nbformat.read(lesson, as_version=4).cells if not cell.id.endswith("-help")]
+    assert [cell.id for cell in cells if cell.id != "kit"] == whole
+
+
+def test_a_kit_writes_over_nothing(tmp_path):
+    (tmp_path / "work.ipynb").write_text("mine")
+    with pytest.raises(UserError, match="is not empty"):
+        weave_kit(tmp_path)
+    assert (tmp_path / "work.ipynb").read_text() == "mine"
+
+
+SHOW = """
+from IPython.display import HTML, display
+from ipywidgets import IntSlider
+display(HTML("<img alt='one point' src='data:image/png;base64,iVBORw0KGgo='><p>a <b>picture</b></p>"))
+view = {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}, "text/html": "<i>the static twin</i>"}
+display(view, raw=True)
+IntSlider()
+"""
+
+
+def page(tmp_path, *cells):
+    """The page of a notebook with these cells, and a cell of text with a formula."""
+    cells = [nbformat.v4.new_code_cell(cell) for cell in cells] + [nbformat.v4.new_markdown_cell("$x^2$")]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(notebook, tmp_path / "01_toy.ipynb")
+    (path,) = write_pages([run_lesson(tmp_path / "01_toy.ipynb")], tmp_path / "pages")
+    return path.read_text("utf-8")
+
+
+def test_a_page_asks_the_network_for_nothing_and_shows_the_static_twins(tmp_path):
+    text = page(tmp_path, SHOW)
+    assert "a <b>picture</b>" in text and "the static twin" in text and "data:image/png" in text
+    assert not FETCHES.search(text) and "widget-state" not in text and "MathJax" not in text
+
+
+def test_a_page_that_would_need_the_network_is_an_error(tmp_path):
+    with pytest.raises(UserError, match="01_toy would fetch .*example.org/a.js"):
+        page(tmp_path, "from IPython.display import HTML\nHTML('<script src=\"https://example.org/a.js\"></script>')")

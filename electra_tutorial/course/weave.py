@@ -30,6 +30,8 @@ CELL = re.compile(r"# %%(?P<markdown> \[markdown\])?(?: tags=(?P<tags>\[.*\]))?"
 FIRST = '''from importlib.util import find_spec
 
 assert find_spec("electra_tutorial"), "This kernel is not the course's: open the lesson with `make lab`."'''
+KIT_NOTE = """This copy of the lesson comes without hints and solutions. The package still holds the answers: every
+exercise is a function of `electra_tutorial`, and `check` compares yours with it."""
 CHECK = """from electra_tutorial.course.check import check
 
 check("{name}")"""  # with its import: it works by itself after a restart
@@ -66,8 +68,26 @@ def weave_all(check=False, notebooks=NOTEBOOKS):
     return stale
 
 
-def weave(source):
-    """The text of the notebook that one source makes. Raises UserError."""
+def weave_kit(folder, notebooks=NOTEBOOKS):
+    """Write every lesson without hints and solutions into a new folder; return the paths. Raises UserError."""
+    folder, written = empty_folder(folder), []
+    for source in sorted((Path(notebooks) / "source").glob("[0-9]*.py")):
+        written.append(folder / f"{source.stem}.ipynb")
+        write_whole(written[-1], weave(source, kit=True))
+    return written
+
+
+def empty_folder(folder):
+    """A folder that is there and has nothing in it. Raises UserError for one that holds something."""
+    folder = Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder} is not empty, and nothing in it should be written over: name a new folder.")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def weave(source, kit=False):
+    """The text of the notebook that one source makes; a kit's has no hints and solutions. Raises UserError."""
     source = Path(source)
     cells, bound = [], set()
     for cell in read_cells(source.read_text("utf-8"), source.stem):
@@ -78,7 +98,8 @@ def weave(source):
         for one in woven:
             bound |= names_of(one, where)
         cells += woven
-    return notebook_text(with_first(cells))
+    cells = with_first(cells)
+    return notebook_text(without_answers(cells) if kit else cells)
 
 
 def with_first(cells):
@@ -87,6 +108,13 @@ def with_first(cells):
         if cell.kind == "code" and "electra_tutorial" in cell.text:
             return [*cells[:number], Cell("code", FIRST, cell.line, name="kernel"), *cells[number:]]
     return cells
+
+
+def without_answers(cells):
+    """The cells without hints and solutions, and after the first one that says where the answers are."""
+    kept = [cell for cell in cells if not (cell.name.startswith("exercise-") and cell.name.endswith("-help"))]
+    note = Cell("markdown", KIT_NOTE, 0, name="kit")
+    return kept[:1] + [note] * (len(kept) < len(cells)) + kept[1:]
 
 
 def names_of(cell, where):
@@ -167,7 +195,8 @@ def exercise(cell, module, names, bound):
         raise UserError(f"{where}: {', '.join(names)} of {module.name} is no exercise: set it in "
                         f"course/exercises/{module.name.split('.')[-1]}.py, and weave one a cell.")
     if not where.startswith(f"Lesson {cards()[name].lesson:02}_"):
-        raise UserError(f"{where}: {name} is set for lesson {cards()[name].lesson:02}: change its card, or weave it there.")
+        raise UserError(f"{where}: {name} is set for lesson {cards()[name].lesson:02}: weave it there, or change "
+                        "its card.")
     if lost := sorted(module.needs(name) - bound):
         raise UserError(f"{where}: the solution of {name} uses {', '.join(lost)}: import that in an earlier cell "
                         "of the lesson, for a student's cell may not run.")
