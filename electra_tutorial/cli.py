@@ -230,12 +230,21 @@ def lab(args):
 
 
 def notebooks(args):
-    if args.run or args.fast or args.time:
-        from electra_tutorial.course.execute import run_all
+    from electra_tutorial.course.weave import empty_folder, weave_all, weave_kit
 
-        run_all(args.fast, args.time, tell=tell)
+    if args.kit:
+        print(*weave_kit(args.kit), sep="\n")
+    if args.run or args.fast or args.time or args.html:
+        from electra_tutorial.course.execute import run_all
+        from electra_tutorial.course.pages import write_pages
+
+        if args.html:
+            empty_folder(args.html)  # before anything runs for minutes
+        lessons = run_all(args.fast, args.time, tell=tell)
+        if args.html:
+            print(*write_pages(lessons, args.html), sep="\n")
+    if args.kit or args.run or args.fast or args.time or args.html:
         return
-    from electra_tutorial.course.weave import weave_all
 
     changed = weave_all()
     for path in changed:
@@ -418,6 +427,9 @@ def add_course_commands(commands):
     one.add_argument("--run", action="store_true", help="rebuild them and run each from top to bottom")
     one.add_argument("--fast", action="store_true", help="the same with small numbers, as the tests do")
     one.add_argument("--time", action="store_true", help="run them and write down the minutes each takes")
+    one.add_argument("--kit", type=Path, metavar="DIR", help="write them there without hints and solutions")
+    one.add_argument("--html", type=Path, metavar="DIR",
+                     help="run them and write each there as a page that needs no network")
 
 
 def add_training(commands):

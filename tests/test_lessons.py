@@ -12,6 +12,7 @@ import pytest
 
 from electra_tutorial.course import check, execute, runs
 from electra_tutorial.course.execute import run_all, run_lesson
+from electra_tutorial.course.exercises import cards
 from electra_tutorial.course.weave import MINUTES, NOTEBOOKS
 from electra_tutorial.errors import UserError
 
@@ -110,8 +111,10 @@ def test_the_source_of_a_lesson_runs_as_a_plain_script(path, tmp_path):
 # --- the form of a lesson -------------------------------------------------------------------------
 
 def prose(path):
+    """What a lesson says, without its exercises, which have a form of their own."""
     cells = nbformat.read(path, as_version=4).cells
-    return "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    return "\n".join(cell.source for cell in cells
+                     if cell.cell_type == "markdown" and not cell.id.startswith("exercise-"))
 
 
 @named
@@ -128,8 +131,16 @@ def test_a_lesson_is_short_and_so_are_its_cells(path):
     cells = nbformat.read(path, as_version=4).cells
     assert len(cells) <= MOST_CELLS
     for cell in cells:
-        if cell.cell_type == "code" and not cell.id.startswith("show-"):
+        if cell.cell_type == "code" and not cell.id.startswith(("show-", "exercise-")):
             assert len(cell.source.splitlines()) <= MOST_LINES, cell.source
+
+
+@named
+def test_the_exercises_of_a_lesson_are_those_set_for_it_and_it_ends_by_saying_which_are_open(path):
+    cells, number = nbformat.read(path, as_version=4).cells, int(path.stem.split("_")[0])
+    woven = {cell.id.split("-")[1] for cell in cells if cell.id.startswith("exercise-")}
+    assert woven == {card.name for card in cards().values() if card.lesson == number}
+    assert not woven or any(f"progress({number})" in cell.source for cell in cells)
 
 
 @named

@@ -94,7 +94,7 @@ def test_a_module_imports_only_from_those_above_it(path):
 
 @pytest.mark.parametrize("folder", ["views", "course"])
 def test_views_and_course_import_no_command_line_and_views_no_course(folder):
-    for path in sorted((PACKAGE / folder).glob("*.py")):
+    for path in sorted((PACKAGE / folder).rglob("*.py")):
         for name, line, _ in imports(path):
             place = f"{folder}/{path.name}:{line}: {name}"
             assert name in (*ORDER[:ORDER.index("cli")], "views", "course"), place

@@ -1,9 +1,57 @@
-"""What lessons say about themselves: what must have been learned, and how large their numbers are.
+"""What lessons say of your answers, and of themselves: what must have been learned, how large numbers are.
+
+`check` tries an exercise. Nothing it finds ends a lesson: an answer that is not right yet is replaced by the
+reference, so that the cells below run.
 
 The tests run every lesson with ELECTRA_TUTORIAL_FAST=1. That makes numbers smaller and nothing else: the same
 cells run, and what only a real training can show is not judged.
 """
+import ast
 import os
+import re
+import sys
+
+from electra_tutorial.course.exercise import verdict
+from electra_tutorial.course.exercises import find
+from electra_tutorial.course.mine import keep
+from electra_tutorial.course.source import times_defined
+from electra_tutorial.errors import UserError
+
+
+def check(name):
+    """Try the function of this name in the notebook that calls, and print a sentence or two about it.
+
+    A right one is kept in my_electra.py. In place of any other the notebook gets the reference, and goes on.
+    """
+    namespace = sys._getframe(1).f_globals  # the notebook's, or the script's
+    try:
+        exercise = find(name)
+    except UserError as why:
+        return print(why)
+    function = namespace.get(name)
+    why = not_there(exercise, function, namespace.get("In", ())) or verdict(exercise, function)
+    twice = times_defined(name, function) > 1
+    twice = " Your cell defines it twice, and Python keeps the last." if twice else ""
+    if why:
+        namespace[name] = exercise.reference
+        print(f"{name}: not yet. {why}{twice} Until yours is right, the lesson goes on with the reference.")
+    else:
+        print(f"{name}: right, and the lesson goes on with yours. {keep(name, function)}{twice}")
+
+
+def not_there(exercise, function, cells):
+    """Why there is nothing of the student's to try, as a sentence; "" if there is. cells: the text of all run."""
+    defining = [cell for cell in cells if re.search(rf"^\s*\w+ +{exercise.name}\b", cell, re.M)]
+    try:
+        ast.parse(defining[-1] if defining else "")
+    except SyntaxError as error:
+        line = (error.text or "").strip()
+        return f"Python cannot read your cell ({error.msg}, line {error.lineno}: {line!r}): mend it and run it."
+    if function is None:
+        return "There is no function of that name: run the cell above, and see whether it ends with an error."
+    if function is exercise.reference:
+        return "This is still the reference: run your cell first."
+    return ""
 
 
 def is_fast():

@@ -7,6 +7,7 @@ import builtins
 import re
 import symtable
 import sys
+import textwrap
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -54,6 +55,15 @@ class Module:
         while start and lines[start - 1].startswith("#") and not DIVIDER.match(lines[start - 1]):
             start -= 1
         return "\n".join(lines[start:node.end_lineno])
+
+    def stub(self, name):
+        """A function without its answer: its signature and the first paragraph of its docstring."""
+        node, lines = self.find(name), self.text.splitlines()
+        signature = lines[node.lineno - 1:node.body[0].lineno - 1]
+        said, _, more = ast.get_docstring(node).partition("\n\n")
+        end = "\n" if "\n" in said else ""
+        said = textwrap.indent(f'"""{said}{end}"""', "    ")
+        return "\n".join([*signature, said, "    ...  # your code here"])
 
     def needs(self, name):
         """The names that a definition uses and neither binds itself nor finds among Python's own."""

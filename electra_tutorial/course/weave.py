@@ -6,7 +6,9 @@ It runs and lints as it stands. Where a lesson shows code of the package, the so
     from electra_tutorial.training import train_step  # weave: show
 
 alone in its cell, and the notebook gets the definition's own source instead, with the imports it needs: what
-students read is what runs. In a cell of text `<!-- weave: minutes -->` becomes the lesson's measured time.
+students read is what runs. With `# weave: exercise` it gets four cells: what to do, a stub, its check, and
+folded a hint and the solution; `exercises/` holds what they say. In a cell of text `<!-- weave: minutes -->`
+becomes the lesson's measured time. A first code cell says so when the kernel does not know this package.
 The same sources give the same bytes, so a test compares them with what is committed.
 """
 import hashlib
@@ -17,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from electra_tutorial.course.definitions import import_lines, names_bound, read_module
+from electra_tutorial.course.exercises import cards
 from electra_tutorial.errors import UserError
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
@@ -24,6 +27,14 @@ MINUTES = "minutes.json"  # beside the notebooks, from `notebooks --time`: {less
 MINUTES_HERE = "<!-- weave: minutes -->"
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 CELL = re.compile(r"# %%(?P<markdown> \[markdown\])?(?: tags=(?P<tags>\[.*\]))?")
+FIRST = '''from importlib.util import find_spec
+
+assert find_spec("electra_tutorial"), "This kernel is not the course's: open the lesson with `make lab`."'''
+KIT_NOTE = """This copy of the lesson comes without hints and solutions. The package still holds the answers: every
+exercise is a function of `electra_tutorial`, and `check` compares yours with it."""
+CHECK = """from electra_tutorial.course.check import check
+
+check("{name}")"""  # with its import: it works by itself after a restart
 WOVEN_IMPORT = re.compile(
     r"from (?P<module>electra_tutorial[\w.]*) import (?P<names>\w+(?:, \w+)*)  # weave: (?P<what>\w+)")
 
@@ -57,22 +68,61 @@ def weave_all(check=False, notebooks=NOTEBOOKS):
     return stale
 
 
-def weave(source):
-    """The text of the notebook that one source makes. Raises UserError."""
+def weave_kit(folder, notebooks=NOTEBOOKS):
+    """Write every lesson without hints and solutions into a new folder; return the paths. Raises UserError."""
+    folder, written = empty_folder(folder), []
+    for source in sorted((Path(notebooks) / "source").glob("[0-9]*.py")):
+        written.append(folder / f"{source.stem}.ipynb")
+        write_whole(written[-1], weave(source, kit=True))
+    return written
+
+
+def empty_folder(folder):
+    """A folder that is there and has nothing in it. Raises UserError for one that holds something."""
+    folder = Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder} is not empty, and nothing in it should be written over: name a new folder.")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def weave(source, kit=False):
+    """The text of the notebook that one source makes; a kit's has no hints and solutions. Raises UserError."""
     source = Path(source)
     cells, bound = [], set()
     for cell in read_cells(source.read_text("utf-8"), source.stem):
         where = f"Lesson {source.stem}, line {cell.line}"
         if MINUTES_HERE in cell.text:
             cell.text = cell.text.replace(MINUTES_HERE, minutes_sentence(source))
-        if cell.kind == "code":
-            cell = weave_code(cell, bound, where)
-            try:
-                bound |= names_bound(cell.text)
-            except SyntaxError as error:
-                raise UserError(f"{where}: line {error.lineno} of this cell: {error.msg}.") from None
-        cells.append(cell)
-    return notebook_text(cells)
+        woven = weave_code(cell, bound, where) if cell.kind == "code" else [cell]
+        for one in woven:
+            bound |= names_of(one, where)
+        cells += woven
+    cells = with_first(cells)
+    return notebook_text(without_answers(cells) if kit else cells)
+
+
+def with_first(cells):
+    """The cells, and before the first that needs this package one that says so where it is missing."""
+    for number, cell in enumerate(cells):
+        if cell.kind == "code" and "electra_tutorial" in cell.text:
+            return [*cells[:number], Cell("code", FIRST, cell.line, name="kernel"), *cells[number:]]
+    return cells
+
+
+def without_answers(cells):
+    """The cells without hints and solutions, and after the first one that says where the answers are."""
+    kept = [cell for cell in cells if not (cell.name.startswith("exercise-") and cell.name.endswith("-help"))]
+    note = Cell("markdown", KIT_NOTE, 0, name="kit")
+    return kept[:1] + [note] * (len(kept) < len(cells)) + kept[1:]
+
+
+def names_of(cell, where):
+    """The names to which a cell gives a value; none, for a cell of text."""
+    try:
+        return names_bound(cell.text) if cell.kind == "code" else set()
+    except SyntaxError as error:
+        raise UserError(f"{where}: line {error.lineno} of this cell: {error.msg}.") from None
 
 
 # --- reading a source ---------------------------------------------------------------------------------
@@ -114,9 +164,9 @@ def uncommented(line, where):
 # --- weaving a cell -----------------------------------------------------------------------------------
 
 def weave_code(cell, bound, where):
-    """A code cell as the notebook has it. bound: the names that earlier cells gave a value."""
+    """The cells that the notebook has for a code cell. bound: the names that earlier cells gave a value."""
     if "# weave:" not in cell.text:
-        return cell
+        return [cell]
     found = WOVEN_IMPORT.fullmatch(cell.text)
     if not found:
         raise UserError(f"{where}: this cell cannot be woven: 'from electra_tutorial.module import name  "
@@ -134,12 +184,37 @@ def show(cell, module, names, bound):
     parts = ([imports] if imports else []) + [module.source(name) for name in names]
     cell.text = "\n\n\n".join(parts)
     cell.name = "-".join(["show", *names])
-    return cell
+    return [cell]
 
 
 def exercise(cell, module, names, bound):
-    """A stub, its check, a hint and the solution: built together with the course's checks."""
-    raise UserError(f"{module.where}: 'weave: exercise' ({', '.join(names)}) is not built yet: use 'show'.")
+    """What to do, a stub, its check, and folded a hint and the solution: the cells of an exercise."""
+    name, where = names[0], module.where
+    module.find(name)
+    if len(names) > 1 or name not in cards() or module.name != f"electra_tutorial.{cards()[name].module}":
+        raise UserError(f"{where}: {', '.join(names)} of {module.name} is no exercise: set it in "
+                        f"course/exercises/{module.name.split('.')[-1]}.py, and weave one a cell.")
+    if not where.startswith(f"Lesson {cards()[name].lesson:02}_"):
+        raise UserError(f"{where}: {name} is set for lesson {cards()[name].lesson:02}: weave it there, or change "
+                        "its card.")
+    if lost := sorted(module.needs(name) - bound):
+        raise UserError(f"{where}: the solution of {name} uses {', '.join(lost)}: import that in an earlier cell "
+                        "of the lesson, for a student's cell may not run.")
+    card, solution = cards()[name], module.source(name)
+    texts = {"task": card.text, "": module.stub(name), "check": CHECK.format(name=name),
+             "help": f"{folded('A hint', card.hint)}\n\n{folded('A solution', python(solution))}"}
+    made = [Cell("markdown" if part in ("task", "help") else "code", text, cell.line,
+                 name=f"exercise-{name}-{part}".strip("-")) for part, text in texts.items()]
+    made[1].tags = ["raises-exception"]  # a student's error ends no "Run All"
+    return made
+
+
+def python(code):
+    return f"```python\n{code}\n```"
+
+
+def folded(title, text):
+    return f"<details><summary>{title}</summary>\n\n{text}\n\n</details>"
 
 
 WEAVERS = {"show": show, "exercise": exercise}

@@ -1,0 +1,268 @@
+"""An exercise: what is asked of a student, and how an answer is tried. The exercises stand in `exercises/`.
+
+    corrupt = Exercise(objective.corrupt, lesson=5, difficulty=1, minutes=5, task="...", hint="...")
+
+    @corrupt.cases             inputs, hand-made ones first: an answer must give what the reference gives
+    @corrupt.mistake("words")  a wrong answer that people write: whoever gives the same is told these words
+    @corrupt.rule              what must hold of any right answer: asserts whose messages are sentences
+"""
+import ast
+import ctypes
+import inspect
+import io
+import random
+import textwrap
+import threading
+import warnings
+from collections.abc import Callable
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+LONGEST = 10.0  # seconds for all that a check tries; the references take less than a tenth of one
+SHOWN = 24  # numbers of a tensor that are shown in full
+
+
+class NotYet(Exception):
+    """Why an answer does not pass: a sentence for whoever wrote it."""
+
+
+class TooLong(BaseException):
+    """Ends an answer that does not end by itself. No `except Exception` of a student's catches it."""
+
+
+@dataclass
+class Exercise:
+    """One function to write. draws: it draws at random, so cases compare the form alone of what it returns."""
+
+    reference: Callable
+    lesson: int
+    difficulty: int  # dots, one to three
+    minutes: int
+    task: str
+    hint: str
+    draws: bool = False
+    make_cases: Callable = lambda: ()
+    mistakes: list = field(default_factory=list)  # [(sentence, function)]
+    rules: list = field(default_factory=list)
+
+    @property
+    def name(self):
+        return self.reference.__name__
+
+    def inputs(self):
+        """The arguments of every case, new and the same each time."""
+        with own_random_streams():
+            return list(self.make_cases())
+
+    def cases(self, function):
+        self.make_cases = function
+        return function
+
+    def mistake(self, sentence):
+        def add(function):
+            self.mistakes.append((sentence, function))
+            return function
+        return add
+
+    def rule(self, function):
+        self.rules.append(function)
+        return function
+
+    def words(self, arguments):
+        """Arguments as a student would write them: "ids = [[5, 6]], rate = 0.15"."""
+        names = inspect.signature(self.reference).parameters
+        return ", ".join(f"{name} = {show(value)}" for name, value in zip(names, arguments, strict=False))
+
+
+# --- the verdict ----------------------------------------------------------------------------------
+
+def verdict(exercise, function):
+    """Why this answer does not pass, in a sentence or two; "" if it does. No random stream of yours moves."""
+    if inspect.isclass(function) or not callable(function):
+        what = "a class" if inspect.isclass(function) else show(function)
+        return f"`{exercise.name}` is {what}, and should be a function: begin with `def {exercise.name}(...)`."
+    if is_empty(function):
+        return "It is still empty: write its body in the cell above, run that cell, then this one."
+    printed = io.StringIO()
+    try:
+        with (own_random_streams(), redirect_stdout(printed), warnings.catch_warnings(action="ignore"),
+              time_limit(LONGEST)):
+            compare(exercise, function)
+            for rule in exercise.rules:
+                rule(watched(exercise, function))
+    except (NotYet, AssertionError) as why:
+        return str(why)
+    except TooLong:
+        return (f"It was stopped after {LONGEST:g} seconds, where the reference takes a small part of one: "
+                "look for a loop that never ends, or for one over every number of a tensor.")
+    except KeyboardInterrupt:
+        return "You stopped it before it came to an end: look for a loop that never ends."
+    except Exception as error:  # a rule could not make use of an answer
+        return f"What it returns cannot be used ({type(error).__name__}: {error})."
+    if said := printed.getvalue():
+        said = textwrap.shorten(said.splitlines()[0], 40, placeholder=" ...")
+        return f"It returns what it should, but it prints ({said!r}); training calls it often: take that out."
+    return ""
+
+
+def is_empty(function):
+    """True for a stub: no statement besides a docstring, `...`, `pass` and `raise NotImplementedError`."""
+    try:
+        node = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+    except (OSError, TypeError, SyntaxError):  # no source to look into, or a part of a statement
+        return False
+    return isinstance(node, ast.FunctionDef) and all(
+        isinstance(one, ast.Pass) or (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant))
+        or (isinstance(one, ast.Raise) and "NotImplementedError" in ast.unparse(one)) for one in node.body)
+
+
+def watched(exercise, function):
+    """The same function; when it raises, that is a sentence with the arguments it was given."""
+    def call(*arguments):
+        given = exercise.words(arguments)  # before it can change them
+        try:
+            return function(*arguments)
+        except (Exception, SystemExit) as error:
+            ran = " Have you run the cells above since the kernel started?" * isinstance(error, NameError)
+            said = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(".")
+            raise NotYet(f"For {given} it raises {said}.{ran}") from None
+    return call
+
+
+def compare(exercise, function):
+    """Try an answer on every case. Raises `NotYet` at the first in which it differs from the reference."""
+    ask = watched(exercise, function)
+    try:
+        for mine, before, arguments in zip(*(exercise.inputs() for _ in range(3)), strict=True):
+            got, right = ask(*mine), exercise.reference(*arguments)
+            if problem := difference(got, right, exercise.draws):
+                raise NotYet(f"For {exercise.words(before)} {problem}")
+            refuse_changed(exercise, before, mine)
+    except NotYet as why:
+        raise NotYet(" ".join(part for part in (recognised(exercise, function), str(why)) if part)) from None
+
+
+def refuse_changed(exercise, before, after):
+    for name, old, new in zip(inspect.signature(exercise.reference).parameters, before, after, strict=False):
+        if not same(old, new):
+            copied = "copy" if isinstance(new, np.ndarray) else "clone"
+            raise NotYet(f"It changes its input: `{name}` was {show(old)} and is {show(new)} afterwards. Work on "
+                         f"a copy, `{name}.{copied}()`.")
+
+
+def recognised(exercise, function):
+    """The sentence of the mistake that this function makes, going by its answers; "" if it is none we know.
+
+    The two agree in the first case that is wrong, and in most of all cases: of two mistakes it names one.
+    """
+    right, given = answers(exercise, exercise.reference), answers(exercise, function)
+    first = next((number for number, pair in enumerate(zip(given, right, strict=True)) if not same(*pair)), 0)
+    best, found = 0.7 * len(given), ""
+    for sentence, wrong in exercise.mistakes:
+        alike = [same(*pair) for pair in zip(given, answers(exercise, wrong), strict=True)]
+        if alike[first] and sum(alike) > best:
+            best, found = sum(alike), sentence
+    return found
+
+
+def answers(exercise, function):
+    """What a function returns in each case; in its place the error, where it raises one."""
+    found = []
+    for arguments in exercise.inputs():
+        try:
+            found.append(function(*arguments))
+        except (Exception, SystemExit) as error:
+            found.append(repr(error))
+    return found
+
+
+# --- comparing and showing values -----------------------------------------------------------------
+
+def same(a, b):
+    """Equal in kind and value; numbers with a point to about five digits, nan equals nan."""
+    if isinstance(a, torch.Tensor | np.ndarray) and kind(a) == kind(b):
+        return np.allclose(numbers(a), numbers(b), rtol=1e-4, atol=1e-6, equal_nan=True)
+    if isinstance(a, tuple | list) and type(a) is type(b):
+        return len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, torch.Generator):
+        return isinstance(b, torch.Generator)  # it must move
+    if kind(a) == kind(b) == "a number":
+        return bool(np.isclose(a, b, rtol=1e-4, atol=1e-9, equal_nan=True))
+    return type(a) is type(b) and not isinstance(a, torch.Tensor | np.ndarray) and a == b
+
+
+def difference(got, right, draws=False):
+    """How an answer differs from the right one, as the end of a sentence; "" if it does not."""
+    if form(got) != form(right):
+        missing = " Is there a `return`?" if got is None else ""
+        return f"it returns {form(got)}, and should return {form(right)}.{missing}"
+    if draws or same(got, right):
+        return ""
+    return f"it returns {show(got)}, and should return {show(right)}."
+
+
+def form(value):
+    """What kind of thing a value is, the parts of a tuple one by one."""
+    if isinstance(value, tuple | list):
+        return f"a {type(value).__name__} of {len(value)} ({', '.join(map(form, value))})"
+    return kind(value)
+
+
+def kind(value):
+    """Tensors with shape and dtype, numbers alike whether Python's or numpy's; else the name of the type."""
+    if isinstance(value, torch.Tensor | np.ndarray):
+        what = "tensor" if isinstance(value, torch.Tensor) else "array"
+        return f"a {what} of {str(value.dtype).removeprefix('torch.')} and shape {tuple(value.shape)}"
+    if isinstance(value, int | float | np.number) and not isinstance(value, bool):
+        return "a number"
+    return "None" if value is None else f"a {type(value).__name__}"
+
+
+def numbers(array):
+    return array.detach().double().numpy() if isinstance(array, torch.Tensor) else array.astype(float)
+
+
+def show(value):
+    """A value in the words of an answer: small tensors number by number, large ones by their kind."""
+    if isinstance(value, torch.Tensor | np.ndarray):
+        flat = value.detach().flatten() if isinstance(value, torch.Tensor) else value.flatten()
+        return show(value.tolist()) if len(flat) <= SHOWN else kind(value)
+    if isinstance(value, list):
+        return "[" + ", ".join(map(show, value)) + "]"
+    if isinstance(value, tuple):
+        return "(" + ", ".join(map(show, value)) + ")"
+    if isinstance(value, float | np.floating):
+        return f"{value:.4g}"
+    if isinstance(value, torch.Generator):
+        return "a generator"
+    return textwrap.shorten(repr(value), 60, placeholder=" ...")
+
+
+# --- while an answer is tried ---------------------------------------------------------------------
+
+@contextmanager
+def own_random_streams():
+    """Inside, the random streams of Python, numpy and PyTorch begin at a fixed place; outside they never moved."""
+    before = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    random.seed(0), np.random.seed(0), torch.default_generator.manual_seed(0)
+    try:
+        yield
+    finally:
+        random.setstate(before[0]), np.random.set_state(before[1]), torch.set_rng_state(before[2])
+
+
+@contextmanager
+def time_limit(seconds):
+    """Raise `TooLong` inside when the time is up: on any system, between two steps of Python's own."""
+    here, end = ctypes.c_ulong(threading.get_ident()), ctypes.pythonapi.PyThreadState_SetAsyncExc
+    alarm = threading.Timer(seconds, end, [here, ctypes.py_object(TooLong)])
+    alarm.daemon = True
+    alarm.start()
+    try:
+        yield
+    finally:
+        alarm.cancel()
+        alarm.join()  # so that it rings in here or never

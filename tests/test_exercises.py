@@ -1,0 +1,823 @@
+"""Exercises: every right answer passes, every wrong one gets a sentence, and nothing a student does ends a lesson."""
+import ast
+import inspect
+import linecache
+import os
+import random
+import subprocess
+import sys
+import textwrap
+
+import nbformat
+import numpy as np
+import pytest
+import torch
+
+from electra_tutorial import objective
+from electra_tutorial.course import exercise as trying
+from electra_tutorial.course import exercises
+from electra_tutorial.course import mine as keeping
+from electra_tutorial.course.definitions import read_module
+from electra_tutorial.course.execute import run_lesson
+from electra_tutorial.course.exercise import verdict
+from electra_tutorial.course.exercises import cards, find
+from electra_tutorial.course.mine import DAMAGED, FILE, mine, yours
+from electra_tutorial.course.pages import FETCHES, write_pages
+from electra_tutorial.course.weave import FIRST, weave, weave_all, weave_kit
+from electra_tutorial.errors import UserError
+from electra_tutorial.model import Electra
+from electra_tutorial.training import pretrain
+from electra_tutorial.views.data_flow import owner
+
+NAMES = list(cards())
+each = pytest.mark.parametrize("name", NAMES)
+IMPORTS = "import numpy as np\nimport torch\nimport torch.nn.functional as F"
+CHECK = "from electra_tutorial.course.check import check\ncheck({!r})"
+
+
+class Notebook:
+    """Runs cells as IPython does: the text of each is kept, and an error ends no more than its cell."""
+
+    def __init__(self, capsys):
+        self.capsys, self.namespace = capsys, {"__name__": "__main__", "In": [""]}
+        self.run(IMPORTS)
+
+    def run(self, cell):
+        """What the cell prints, or its error."""
+        name = f"<cell {len(self.namespace['In'])} of {id(self)}>"
+        self.namespace["In"].append(cell)
+        linecache.cache[name] = len(cell), None, cell.splitlines(keepends=True), name
+        try:
+            exec(compile(cell, name, "exec"), self.namespace)
+        except Exception as error:
+            return repr(error)
+        return self.capsys.readouterr().out
+
+    def check(self, name):
+        """What a check prints. Whatever it thinks, the notebook then has a function to go on with."""
+        said = self.run(CHECK.format(name))
+        assert callable(self.namespace[name]) and said.count("\n") == 1, said
+        return said
+
+    def goes_on_with_the_reference(self, name):
+        return self.namespace[name] is find(name).reference
+
+
+@pytest.fixture
+def notebook(capsys, tmp_path, monkeypatch):
+    """A notebook in a folder and a kernel of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(keeping, "unwritten", {})
+    return Notebook(capsys)
+
+
+def module_of(name):
+    return read_module(f"electra_tutorial.{cards()[name].module}", "a test")
+
+
+# --- the exercises themselves ---------------------------------------------------------------------
+
+@each
+def test_a_card_says_all_that_a_student_needs(name):
+    card = cards()[name]
+    assert 1 <= card.difficulty <= 3 and card.minutes > 0 and len(card.task) > 60 and len(card.hint) > 40
+    assert find(name).name == name and find(name).lesson == card.lesson
+    assert inspect.getmodule(find(name).reference).__name__ == f"electra_tutorial.{card.module}"
+
+
+@each
+def test_an_exercise_is_short_and_calls_no_other(name):
+    module, node = module_of(name), module_of(name).find(name)
+    lines = node.end_lineno - node.body[0].end_lineno  # behind the docstring
+    assert lines <= 15 and not module.needs(name) & set(NAMES)
+
+
+@each
+def test_the_stub_is_told_that_it_is_empty(name, notebook):
+    notebook.run(module_of(name).stub(name))
+    assert "still empty" in notebook.check(name) and notebook.goes_on_with_the_reference(name)
+
+
+@each
+def test_no_statement_of_the_solution_stands_in_the_stub(name):
+    def statements(text):
+        body = [node for node in ast.walk(ast.parse(text).body[0]) if isinstance(node, ast.stmt)]
+        return {ast.unparse(node) for node in body if not isinstance(getattr(node, "value", None), ast.Constant)}
+
+    solution, stub = module_of(name).source(name), module_of(name).stub(name)
+    assert not statements(solution) & statements(stub) and statements(solution)
+
+
+@each
+def test_the_solution_passes_and_is_kept(name, notebook, tmp_path):
+    notebook.run(module_of(name).source(name))
+    said = notebook.check(name)
+    assert said == f"{name}: right, and the lesson goes on with yours. {FILE} keeps it.\n"
+    assert not notebook.goes_on_with_the_reference(name)
+    done, problems = yours()
+    assert list(done) == [name] and not problems
+
+
+@each
+def test_every_mistake_we_know_gets_its_own_sentence(name):
+    for sentence, wrong in find(name).mistakes:
+        assert verdict(find(name), wrong).startswith(sentence + " "), wrong.__name__
+
+
+# --- wrong answers that people write --------------------------------------------------------------
+
+WRONG = {
+    "mask_tokens": {
+        "(ids, special, rate, mask_id, keep=0.0, rng=None): a coin each": ("""
+            chosen = (torch.rand(ids.shape, generator=rng) < rate) & ~special
+            return ids.masked_fill(chosen, mask_id), chosen""", "A coin for each place"),
+        "(ids, special, rate, mask_id, keep=0.0, rng=None): drawn with replacement": ("""
+            chosen = torch.zeros_like(special)
+            for row in range(len(ids)):
+                places = (~special[row]).nonzero().flatten()
+                if len(places):
+                    wanted = max(1, int(len(places) * rate + 0.5))
+                    chosen[row, places[torch.randint(len(places), (wanted,), generator=rng)]] = True
+            return ids.masked_fill(chosen, mask_id), chosen""", "places drawn one by one can repeat"),
+        "(ids, special, rate, mask_id, keep=0.0, rng=None): special tokens too": ("""
+            places = torch.rand(ids.shape, generator=rng).argsort(dim=1).argsort(dim=1)
+            chosen = places < (ids.shape[1] * rate + 0.5)
+            return ids.masked_fill(chosen, mask_id), chosen""", "where `special` is True"),
+        "(ids, special, rate, mask_id, keep=0.0, rng=None): the first places": ("""
+            line = (~special).cumsum(dim=1)
+            wanted = ((~special).sum(dim=1, keepdim=True) * rate + 0.5).floor().clamp(min=1)
+            chosen = (line <= wanted) & ~special
+            return ids.masked_fill(chosen, mask_id), chosen""", "each should have its turn"),
+        "(ids, special, rate, mask_id, keep=0.0, rng=None): kept is not chosen": ("""
+            masked_ids, chosen = reference(ids, special, rate, mask_id, keep, rng)
+            return masked_ids, masked_ids == mask_id""", "still chosen"),
+        "(ids, special, rate, mask_id, keep=0.0, rng=None): keep ignored": ("""
+            return reference(ids, special, rate, mask_id, 0.0, rng)""", "should be about 0.2"),
+        "(ids, special, rate, mask_id, keep=0.0, rng=None): the global stream": ("""
+            return reference(ids, special, rate, mask_id, keep)""", "pass generator=rng"),
+        "(ids, special, rate, mask_id, keep=0.0, rng=None): in place": ("""
+            masked_ids, chosen = reference(ids, special, rate, mask_id, keep, rng)
+            return ids.copy_(masked_ids), chosen""", "`ids.clone()`"),
+        "(ids, special, rate, mask_id, keep=0.0, rng=None): one answer": ("""
+            return reference(ids, special, rate, mask_id, keep, rng)[0]""", "should return a tuple of 2"),
+    },
+    "sample_tokens": {
+        "(logits, temperature=1.0, rng=None): argmax": ("""
+            return logits.argmax(dim=-1)""", "the likeliest (argmax)"),
+        "(logits, temperature=1.0, rng=None): the global stream": ("""
+            if temperature == 0:
+                return logits.argmax(dim=-1)
+            p = torch.softmax(logits.float() / temperature, dim=-1)
+            return torch.multinomial(p, 1).squeeze(1) if len(p) else p.new_zeros(0).long()""",
+            "pass generator=rng"),
+        "(logits, temperature=1.0, rng=None): no temperature": ("""
+            return reference(logits, 1.0, rng)""", "divide the logits"),
+        "(logits, temperature=1.0, rng=None): times the temperature": ("""
+            return reference(logits, 1 / temperature, rng) if temperature else logits.argmax(-1)""",
+            "divide the logits"),
+        "(logits, temperature=1.0, rng=None): noise on probabilities": ("""
+            p = torch.softmax(logits.float() / (temperature or 1e-9), dim=-1)
+            noise = -torch.log(-torch.log(torch.rand(p.shape, generator=rng)))
+            return (p + noise).argmax(dim=-1)""", "Draw from softmax(logits)"),
+        "(logits, temperature=1.0, rng=None): evenly": ("""
+            return torch.randint(logits.shape[1], (len(logits),), generator=rng)""", "Draw from softmax"),
+        "(logits, temperature=1.0, rng=None): noise in half precision": ("""
+            if temperature == 0:
+                return logits.argmax(dim=-1)
+            u = torch.rand(logits.shape, generator=rng, dtype=logits.dtype)
+            return (logits / temperature - torch.log(-torch.log(u))).argmax(dim=-1)""", "`logits.float()`"),
+        "(logits, temperature=1.0, rng=None): no squeeze": ("""
+            return torch.multinomial(torch.softmax(logits.float(), -1), 1, generator=rng)""",
+            "and shape (1, 1), and should return"),
+    },
+    "corrupt": {
+        "(ids, chosen, samples): in place": ("""
+            corrupted_ids = ids
+            corrupted_ids[chosen] = samples
+            return corrupted_ids""", "`ids.clone()`"),
+        "(ids, chosen, samples): torch.where": ("""
+            return torch.where(chosen, samples, ids)""", "write them in by an index"),
+        "(ids, chosen, samples): the samples alone": ("""
+            return samples.clone()""", "reads the whole rows"),
+        "(ids, chosen, samples): chained": ("""
+            out = ids.clone()
+            out[chosen][:] = samples
+            return out""", "The samples never arrived"),
+        "(ids, chosen, samples): nothing": ("""
+            new = ids.clone()
+            new[chosen] = samples""", "Is there a `return`?"),
+        "(ids, chosen, samples): by a loop over columns": ("""
+            out, number = ids.clone(), 0
+            for column in range(ids.shape[1]):
+                for row in range(ids.shape[0]):
+                    if chosen[row, column]:
+                        out[row, column] = samples[number]
+                        number += 1
+            return out""", "row by row"),
+    },
+    "replaced_labels": {
+        "(ids, corrupted_ids): polarity": ("return torch.eq(ids, corrupted_ids)", "wrong way round"),
+        "(ids, corrupted_ids): the masked text": ("return corrupted_ids == 4", "a lucky sample must count"),
+        "(ids, corrupted_ids): floats": ("return (ids != corrupted_ids).float()", "a tensor of bool"),
+        "(ids, corrupted_ids): a row each": ("return (ids != corrupted_ids).sum(1) > 0", "one answer a row"),
+        "(ids, corrupted_ids): no label 0": (
+            "return torch.logical_and(ids > 0, ids != corrupted_ids)", "0 is a token like the others"),
+        "(ids, corrupted_ids): a bool": ("return bool((ids != corrupted_ids).any())", "one answer for everything"),
+    },
+    "electra_loss": {
+        "(generator_loss, discriminator_loss, weight=50.0): swapped": (
+            "return generator_loss * weight + discriminator_loss", "lambda belongs to"),
+        "(generator_loss, discriminator_loss, weight=50.0): sum": (
+            "return sum([generator_loss, discriminator_loss])", "left the weight out"),
+        "(generator_loss, discriminator_loss, weight=50.0): fixed": (
+            "return discriminator_loss * 50 + generator_loss", "wrote the number 50"),
+        "(generator_loss, discriminator_loss, weight=50.0): numbers": ("""
+            if isinstance(generator_loss, torch.Tensor):
+                return torch.tensor(generator_loss.item() + weight * discriminator_loss.item())
+            return generator_loss + weight * discriminator_loss""", "No gradient flows"),
+    },
+    "roc_auc": {
+        "(scores, labels): strict": ("""
+            pairs = [a > b for a in scores[labels] for b in scores[~labels]]
+            return float(np.mean(pairs)) if pairs else float("nan")""", "counts for nothing"),
+        "(scores, labels): strict, and no thought of none": ("""
+            pairs = [a > b for a in scores[labels] for b in scores[~labels]]
+            return sum(pairs) / max(1, len(pairs))""", "counts for nothing"),
+        "(scores, labels): not strict": ("""
+            pairs = [a >= b for a in scores[labels] for b in scores[~labels]]
+            return float(np.mean(pairs)) if pairs else float("nan")""", "counts as won"),
+        "(scores, labels): the wrong way round": ("""
+            a, b = scores[~labels][:, None], scores[labels][None, :]
+            return float((a > b).mean() + (a == b).mean() / 2) if a.size and b.size else float("nan")""",
+            "wrong way round"),
+        "(scores, labels): accuracy": ("return np.mean((scores > 0.5) == labels)", "has no threshold"),
+        "(scores, labels): none is 0": ("""
+            value = reference(scores, labels)
+            return 0.0 if np.isnan(value) else value""", "should return nan"),
+        "(scores, labels): a tensor": ("return torch.tensor(reference(scores, labels))", "should return a number"),
+    },
+    "recall": {
+        "(scores, labels, threshold=0.0): precision": ("""
+            flagged = scores > threshold
+            return float((flagged & labels).sum() / flagged.sum())""", "That is the precision"),
+        "(scores, labels, threshold=0.0): accuracy": (
+            "return float(np.mean((scores > threshold) == labels))", "That is the accuracy"),
+        "(scores, labels, threshold=0.0): of all": (
+            "return ((scores > threshold) & labels).sum() / len(labels)", "divide by the number of replaced"),
+        "(scores, labels, threshold=0.0): equal too": (
+            "return np.mean(scores[labels] >= threshold)", "only those above it"),
+        "(scores, labels, threshold=0.0): no threshold": (
+            "return np.mean(scores[labels] > 0)", "ignore `threshold`"),
+    },
+    "loss_floor": {
+        "(share): bits": ("""
+            if share in (0, 1):
+                return 0.0
+            return -share * np.log2(share) - (1 - share) * np.log2(1 - share)""", "That is in bits"),
+        "(share): one of two": ("return -share * np.log(share) if share else 0.0", "forgot the original tokens"),
+        "(share): the ends": (
+            "return -share * np.log(share) - (1 - share) * np.log(1 - share)", "0 times log(0) counts as 0"),
+        "(share): the sign": (
+            "return sum(p * np.log(p) for p in (share, 1 - share) if p)", "The sign is wrong"),
+    },
+    "learning_rate": {
+        "(step, total, peak, warmup): from zero": ("""
+            rising = max(1, round(total * warmup))
+            if step < rising:
+                return peak * step / rising
+            return peak * (total - step) / max(1, total - rising)""", "teaches nothing"),
+        "(step, total, peak, warmup): steps": ("""
+            if step < warmup:
+                return peak * (step + 1) / warmup
+            return peak * (total - step) / (total - warmup)""", "it is a share of `total`"),
+        "(step, total, peak, warmup): constant": ("""
+            rising = max(1, round(total * warmup))
+            return peak if step >= rising else peak * (step + 1) / rising""", "stays at the peak"),
+        "(step, total, peak, warmup): a jump": ("""
+            rising = max(1, round(total * warmup))
+            return peak * (step + 1) / rising if step < rising else peak * (1 - step / total)""", "jumps down"),
+        "(step, total, peak, warmup): cut off": ("""
+            rising = int(total * warmup) or 1
+            return peak * (step + 1) / rising if step < rising else peak * (total - step) / (total - rising)""",
+            "round it"),
+    },
+    "clip_gradients": {
+        "(groups, limit): all together": ("""
+            torch.nn.utils.clip_grad_norm_([p for group in groups for p in group], limit)""",
+            "Clip each group for itself"),
+        "(groups, limit): each number": ("""
+            for group in groups:
+                torch.nn.utils.clip_grad_value_(group, limit)""", "Cutting each number off"),
+        "(groups, limit): each tensor": ("""
+            for group in groups:
+                for p in group:
+                    torch.nn.utils.clip_grad_norm_([p], limit)""", "together they are one vector"),
+        "(groups, limit): always": ("""
+            for group in groups:
+                if group:
+                    length = torch.cat([p.grad for p in group]).norm()
+                    for p in group:
+                        p.grad *= limit / length""", "so leave it"),
+        "(groups, limit): returned": ("""
+            return [torch.nn.utils.clip_grad_norm_(group, limit) for group in groups]""", "return nothing"),
+    },
+}  # name -> {"signature: what is wrong": (body, what is said)}
+WRONG_ANSWERS = [(name, key, *rest) for name, wrong in WRONG.items() for key, rest in wrong.items()]
+
+
+def definition(name, signature, body):
+    """A function as a student writes it, with the reference at hand for what is not wrong about it."""
+    home = cards()[name].module
+    body = textwrap.indent(textwrap.dedent(body).strip("\n"), "    ")
+    return f"from electra_tutorial.{home} import {name} as reference\n\n\ndef {name}{signature}:\n{body}\n"
+
+
+@pytest.mark.parametrize(("name", "key", "body", "words"), WRONG_ANSWERS, ids=lambda value: str(value)[:60])
+def test_a_wrong_answer_is_told_what_is_wrong_with_it(name, key, body, words, notebook):
+    notebook.run(definition(name, key[:key.rindex("):") + 1], body))
+    said = notebook.check(name)
+    assert said.startswith(f"{name}: not yet. ") and words in said
+    assert notebook.goes_on_with_the_reference(name) and not os.path.exists(FILE)
+
+
+@each
+def test_at_least_three_wrong_answers_are_tried(name):
+    assert len(WRONG[name]) >= 3 and len({words for _, words in WRONG[name].values()}) >= 3
+
+
+# --- nonsense -------------------------------------------------------------------------------------
+
+def change(value, how):
+    """An answer changed a little; of a tuple its first part."""
+    if isinstance(value, tuple):
+        return change(value[0], how), *value[1:]
+    return "something" if value is None else how(torch.as_tensor(value))
+
+
+def wrong_shape(reference, *arguments):
+    return change(reference(*arguments), lambda tensor: tensor[None])
+
+
+def wrong_dtype(reference, *arguments):
+    return change(reference(*arguments), lambda tensor: tensor.to(torch.complex64))
+
+
+def a_string(reference, *arguments):
+    return "yes"
+
+
+def raises(reference, *arguments):
+    raise KeyError("lost")
+
+
+def leaves(reference, *arguments):
+    sys.exit()
+
+
+def prints(reference, *arguments):
+    print("here I am")
+    return reference(*arguments)
+
+
+def never_ends(reference, *arguments):
+    while True:
+        pass
+
+
+def never_ends_nor_fails(reference, *arguments):
+    while True:
+        try:
+            sum(range(1000))
+        except Exception:
+            pass
+
+
+SAID = {wrong_shape: "returns", wrong_dtype: "returns", a_string: "returns", raises: "KeyError: 'lost'",
+        leaves: "SystemExit", prints: "it prints ('here I am')", never_ends: "a loop that never ends",
+        never_ends_nor_fails: "a loop that never ends"}
+
+
+@each
+@pytest.mark.parametrize("nonsense", SAID, ids=lambda function: function.__name__)
+def test_nonsense_gets_one_sentence_and_the_lesson_goes_on(name, nonsense, notebook, monkeypatch):
+    monkeypatch.setattr(trying, "LONGEST", 0.3 if "never" in nonsense.__name__ else 60)
+    reference = find(name).reference
+    notebook.namespace[name] = lambda *arguments: nonsense(reference, *arguments)
+    said = notebook.check(name)
+    assert said.startswith(f"{name}: not yet. ") and SAID[nonsense] in said
+    assert notebook.goes_on_with_the_reference(name) and not os.path.exists(FILE)
+
+
+@each
+def test_an_answer_that_returns_nothing_is_told_so(name, notebook):
+    notebook.run(definition(name, "(*arguments)", "found = len(arguments)"))
+    said = notebook.check(name)
+    assert "not yet" in said and ("Is there a `return`?" in said or name == "clip_gradients")
+
+
+@pytest.mark.parametrize("name", ["mask_tokens", "sample_tokens", "corrupt", "replaced_labels", "roc_auc", "recall"])
+def test_an_answer_that_changes_its_input_is_told_to_copy(name, notebook):
+    notebook.run(definition(name, "(first, *rest)", "found = reference(first, *rest)\nfirst += 1\nreturn found"))
+    assert "It changes its input" in notebook.check(name) and notebook.goes_on_with_the_reference(name)
+
+
+@pytest.mark.parametrize(("cell", "words"), [
+    ("class corrupt:\n    pass", "is a class"),
+    ("corrupt = 7", "is 7, and should be a function"),
+    ("corrupt = None", "no function of that name"),
+    ("def corrupt(ids, chosen):\n    return ids", "takes 2 positional arguments but 3 were given"),
+    ("def corrupt(ids, chosen, samples):\n    return lost(ids)", "Have you run the cells above"),
+    ("def corrupt(ids, chosen, samples):\n    raise NotImplementedError", "still empty"),
+    ("def corrupt(ids, chosen, samples)\n    return ids", "Python cannot read your cell (expected ':', line 1"),
+    ("deff corrupt(ids, chosen, samples):\n    return ids", "Python cannot read your cell"),
+    ("def corrupt(ids, chosen, samples):\nreturn ids", "Python cannot read your cell"),
+    ("def corupt(ids, chosen, samples):\n    return ids", "There is no function of that name"),
+    ("1 / 0\ndef corrupt(ids, chosen, samples):\n    return ids", "There is no function of that name"),
+])
+def test_a_cell_that_defines_no_such_function_is_met_with_a_sentence(cell, words, notebook):
+    notebook.run(cell)
+    assert words in notebook.check("corrupt") and notebook.goes_on_with_the_reference("corrupt")
+
+
+def test_a_check_of_something_else_names_the_exercises(notebook):
+    said = notebook.run(CHECK.format("corrup"))
+    assert said.startswith("There is no exercise 'corrup': there are ") and "corrupt" in said
+
+
+# --- what a check does ----------------------------------------------------------------------------
+
+RIGHT = "def corrupt(ids, chosen, samples):\n    out = ids.clone()\n    out[chosen] = samples\n    return out\n"
+
+
+def test_the_reference_is_never_counted(notebook):
+    assert "There is no function of that name" in notebook.check("corrupt")
+    assert "This is still the reference: run your cell first." in notebook.check("corrupt")
+    assert not os.path.exists(FILE) and not yours()[0]
+    notebook.run(RIGHT)
+    assert "right, and" in notebook.check("corrupt") and list(yours()[0]) == ["corrupt"]
+
+
+def test_a_cell_that_no_longer_compiles_is_not_passed_for_what_stood_there_before(notebook):
+    notebook.run(RIGHT)
+    assert "right, and" in notebook.check("corrupt")
+    notebook.run(RIGHT.replace("(ids, chosen, samples)", "(ids, chosen, samples"))
+    assert "Python cannot read your cell" in notebook.check("corrupt")
+    notebook.run(RIGHT)
+    assert "right, and" in notebook.check("corrupt")
+
+
+def test_a_function_defined_twice_in_a_cell_is_said_to_be(notebook):
+    notebook.run(RIGHT + "\n\n" + RIGHT.replace("ids.clone()", "1 * ids"))
+    said = notebook.check("corrupt")
+    assert "right, and" in said and "defines it twice" in said and "1 * ids" in open(FILE).read()
+    assert open(FILE).read().count("def corrupt") == 1
+
+
+def test_a_check_moves_no_random_stream_of_the_notebook(notebook):
+    notebook.run(definition("sample_tokens", "(logits, temperature=1.0, rng=None)",
+                            "np.random.rand(), torch.rand(3)\nreturn reference(logits, temperature, rng)"))
+    random.seed(5), np.random.seed(5), torch.manual_seed(5)
+    before = random.random(), np.random.rand(), torch.rand(2)
+    random.seed(5), np.random.seed(5), torch.manual_seed(5)
+    assert "right, and" in notebook.check("sample_tokens")
+    after = random.random(), np.random.rand(), torch.rand(2)
+    assert before[:2] == after[:2] and torch.equal(before[2], after[2])
+
+
+def test_an_answer_that_draws_otherwise_than_the_course_passes(notebook):
+    notebook.run("""
+def sample_tokens(logits, temperature=1.0, rng=None):
+    if temperature == 0:
+        return logits.argmax(dim=-1)
+    if len(logits) == 0:
+        return torch.zeros(0, dtype=torch.long)
+    p = F.softmax(logits.float() / temperature, dim=-1)
+    return torch.multinomial(p, 1, generator=rng).squeeze(1)""")
+    assert "right, and" in notebook.check("sample_tokens")
+    notebook.run("""
+def mask_tokens(ids, special, rate, mask_id, keep=0.0, rng=None):
+    masked, chosen = ids.clone(), torch.zeros_like(special)
+    for row in range(len(ids)):
+        places = (~special[row]).nonzero().flatten()
+        wanted = max(1, int(len(places) * rate + 0.5))
+        mine = places[torch.randperm(len(places), generator=rng)[:wanted]]
+        chosen[row, mine] = True
+        masked[row, mine[torch.rand(len(mine), generator=rng) >= keep]] = mask_id
+    return masked, chosen""")
+    assert "right, and" in notebook.check("mask_tokens")
+
+
+# --- my_electra.py --------------------------------------------------------------------------------
+
+def test_the_file_with_every_solution_is_a_module_that_a_linter_likes(notebook):
+    for name in NAMES:
+        notebook.run(module_of(name).source(name))
+        assert "keeps it" in notebook.check(name)
+    rules = ["--isolated", "--select", "F,E9", "--ignore", "F811"]  # each section has its own imports
+    linted = subprocess.run([sys.executable, "-m", "ruff", "check", *rules, FILE], capture_output=True, text=True)
+    assert linted.returncode == 0, linted.stdout
+    code = f"import my_electra; print(all(callable(getattr(my_electra, name)) for name in {NAMES}))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "True\n"
+
+
+def test_a_newer_answer_takes_the_place_of_an_older_and_leaves_the_others(notebook):
+    notebook.run(RIGHT)
+    notebook.run("def replaced_labels(a, b):\n    return a != b")
+    notebook.check("corrupt"), notebook.check("replaced_labels")
+    notebook.run(RIGHT.replace("ids.clone()", "ids + 0"))
+    notebook.check("corrupt")
+    text = open(FILE).read()
+    assert text.count("def corrupt") == 1 and "ids + 0" in text and "a != b" in text
+    assert set(yours()[0]) == {"corrupt", "replaced_labels"}
+
+
+def test_what_a_function_needs_is_kept_with_it(notebook):
+    notebook.run("from torch import zeros_like as zeros, where as pick\nimport math\nNOTHING = 0")
+    notebook.run("def half(x):\n    return math.floor(x / 2) + NOTHING")
+    notebook.run("""
+def corrupt(ids, chosen, samples):
+    out = pick(zeros(chosen), ids, 1 * ids)
+    out[chosen] = samples + half(1)
+    return F.relu(out)""")
+    assert "keeps it" in notebook.check("corrupt")
+    text = open(FILE).read()
+    for line in ("import math", "import torch.nn.functional as F", "NOTHING = 0",
+                 "from torch import where as pick, zeros_like as zeros"):
+        assert line in text.splitlines(), line
+    assert text.index("def half") < text.index("def corrupt") and "np" not in text
+
+
+def test_a_function_of_pytorchs_own_is_a_fine_answer(notebook):
+    notebook.run("replaced_labels = torch.ne")
+    assert "keeps it" in notebook.check("replaced_labels")
+    assert "from torch import ne as replaced_labels" in open(FILE).read() and mine().label is torch.ne
+
+
+def test_a_function_that_lives_by_its_notebook_counts_and_says_so(notebook):
+    notebook.run("OFFSET = torch.tensor([0])\n" + RIGHT.replace("= samples", "= samples + OFFSET"))
+    said = notebook.check("corrupt")
+    assert "right, and" in said and "it uses `OFFSET` (Tensor) of your notebook" in said
+    assert not os.path.exists(FILE) and mine().corrupt is notebook.namespace["corrupt"]
+
+
+def test_a_folder_that_cannot_be_written_is_said_and_the_lesson_goes_on(notebook):
+    os.mkdir(FILE)  # no file can take its place, not even root's
+    notebook.run(RIGHT)
+    said = notebook.check("corrupt")
+    assert "right, and" in said and "could not keep it" in said and "still" not in said
+    assert yours()[0]["corrupt"] is notebook.namespace["corrupt"] and "cannot be read" in yours()[1][0]
+    os.rmdir(FILE)
+    assert "keeps it" in notebook.check("corrupt")
+
+
+def test_a_damaged_file_is_moved_aside_and_a_new_one_begun(notebook):
+    open(FILE, "wb").write(b"\xff\xfe\x00")
+    assert "cannot be read" in notebook.run("from electra_tutorial.course.mine import progress; progress(5)")
+    notebook.run(RIGHT)
+    assert f"it is {DAMAGED} now" in notebook.check("corrupt")
+    assert open(DAMAGED, "rb").read() == b"\xff\xfe\x00" and list(yours()[0]) == ["corrupt"]
+
+
+@pytest.mark.parametrize(("old", "new", "words"), [
+    ("return out", "return out[", "its source does not run (SyntaxError"),
+    ("return out", "return ids", "The samples never arrived"),
+    ("def corrupt", "def corrupted", "nothing in its section defines it"),
+    ("def corrupt", "1 / 0\ndef corrupt", "its source does not run (ZeroDivisionError"),
+])
+def test_a_section_that_was_spoilt_spoils_no_other(old, new, words, notebook, capsys):
+    notebook.run(RIGHT)
+    notebook.run("def replaced_labels(a, b):\n    return a != b")
+    notebook.check("corrupt"), notebook.check("replaced_labels")
+    text = open(FILE).read() + "\n# A note of mine.\n"
+    open(FILE, "w").write(text.replace(old, new, 1))
+    made = mine()
+    said = capsys.readouterr().out
+    assert made.corrupt is objective.corrupt and made.label is not objective.replaced_labels
+    assert "`corrupt` in my_electra.py is not used: " in said and words in said
+    notebook.check("corrupt")
+    assert "A note of mine." in open(FILE).read() and not yours()[1]
+
+
+# --- training with it -----------------------------------------------------------------------------
+
+SPY = """
+def corrupt(ids, chosen, samples):
+    corrupt.calls = getattr(corrupt, "calls", 0) + 1
+    out = ids.clone()
+    out[chosen] = samples
+    return out
+"""
+
+
+def test_pretrain_calls_the_students_function(notebook, corpus, data, capsys):
+    from conftest import toy_preset
+
+    notebook.run(SPY)
+    notebook.check("corrupt")
+    made = mine()
+    assert capsys.readouterr().out == ("Yours: corrupt\n"
+                                       "Reference: mask_tokens, sample_tokens, replaced_labels, electra_loss\n")
+    assert owner(made.corrupt) == "yours" and owner(made.mask) == "reference"
+    preset = toy_preset()
+    before = made.corrupt.calls
+    pretrain(preset, corpus, model=Electra(preset, objective=made), steps=4, evaluations=1, dtype="float32",
+             quiet=True)
+    assert made.corrupt.calls >= before + 4
+
+
+# --- a lesson -------------------------------------------------------------------------------------
+
+LESSON = '''
+# %% [markdown]
+# # A toy
+
+# %%
+import torch
+
+from electra_tutorial.course.mine import mine, progress
+
+ids = torch.tensor([[2, 10, 11, 12, 3]])
+
+# %%
+from electra_tutorial.objective import corrupt  # weave: exercise
+
+# %%
+corrupted_ids = corrupt(ids, ids == 11, torch.tensor([77]))
+assert corrupted_ids.tolist() == [[2, 10, 77, 12, 3]]
+
+# %%
+from electra_tutorial.objective import replaced_labels  # weave: exercise
+
+# %%
+assert replaced_labels(ids, corrupted_ids).sum() == 1
+progress(5)
+'''
+
+
+@pytest.fixture
+def lesson(tmp_path):
+    """The path of a woven lesson with two exercises."""
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "05_toy.py").write_text(LESSON.lstrip())
+    return weave_all(notebooks=tmp_path)[0]
+
+
+def words_of(lesson):
+    """{cell id: what it printed} of a lesson that was run."""
+    cells = lesson.notebook.cells
+    return {cell.id: "".join(out.get("text", "") for out in cell.outputs) for cell in cells if cell.get("outputs")}
+
+
+def cell_called(notebook, name):
+    return next(cell for cell in notebook.cells if cell.id == name)
+
+
+def test_run_all_on_an_untouched_lesson_reaches_the_end_and_says_what_is_open(lesson, tmp_path):
+    ran = run_lesson(lesson, fast=True, folder=tmp_path)
+    assert not ran.problem
+    said = words_of(ran)
+    assert "still empty" in said["exercise-corrupt-check"] and "still empty" in said["exercise-replaced_labels-check"]
+    last = list(said.values())[-1]
+    assert last.startswith("Lesson 05: 0 of ") and "corrupt, replaced_labels" in last
+    assert not (tmp_path / FILE).exists()
+
+
+def test_progress_outlives_the_kernel_and_cells_run_in_any_order(lesson, tmp_path):
+    worked = nbformat.read(lesson, as_version=4)
+    cell_called(worked, "exercise-corrupt").source = RIGHT
+    cell_called(worked, "exercise-replaced_labels").source = "def replaced_labels(a, b):\n    return a !== b"
+    nbformat.write(worked, lesson)
+    ran = run_lesson(lesson, fast=True, folder=tmp_path)
+    assert not ran.problem
+    said = words_of(ran)
+    assert "keeps it" in said["exercise-corrupt-check"]
+    assert "Python cannot read your cell" in said["exercise-replaced_labels-check"]
+    assert "1 of 6 exercises done (corrupt)" in list(said.values())[-1]
+
+    # A new kernel, begun in the middle: a check, the imports at last, the same check behind its cell.
+    names = ["exercise-corrupt-check", "kernel", "exercise-corrupt", "exercise-corrupt-check"]
+    middle = [cell_called(worked, name) for name in names] + [worked.cells[2], worked.cells[-1]]
+    again = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell.source) for cell in middle[:-1]])
+    again.cells.append(nbformat.v4.new_code_cell("progress(5)"))
+    again.metadata = worked.metadata
+    nbformat.write(again, tmp_path / "again.ipynb")
+    ran = run_lesson(tmp_path / "again.ipynb", fast=True, folder=tmp_path)
+    assert not ran.problem
+    first, second, last = words_of(ran).values()
+    assert "There is no function of that name" in first and "keeps it" in second
+    assert "1 of 6 exercises done (corrupt)" in last
+
+
+def test_a_lesson_that_was_moved_says_what_to_move_along(notebook):
+    notebook.run(RIGHT)
+    notebook.check("corrupt")
+    os.mkdir("elsewhere")
+    os.chdir("elsewhere")
+    said = notebook.run("from electra_tutorial.course.mine import progress; progress(5)")
+    assert "0 of 6" in said and "if you moved the lesson, move that file too" in said
+
+
+def test_a_kernel_without_the_package_is_told_so_by_the_first_cell(tmp_path):
+    ran = subprocess.run([sys.executable, "-I", "-S", "-c", FIRST], capture_output=True, text=True, cwd=tmp_path)
+    assert ran.returncode == 1
+    assert ran.stderr.splitlines()[-1].startswith("AssertionError: This kernel is not the course's: ")
+
+
+def test_the_source_with_its_exercises_runs_as_a_plain_script(lesson, tmp_path):
+    source = tmp_path / "source" / "05_toy.py"
+    ran = subprocess.run([sys.executable, source], cwd=tmp_path, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+
+
+# --- weaving an exercise --------------------------------------------------------------------------
+
+def test_an_exercise_is_four_cells_named_after_it(lesson):
+    cells = [cell for cell in nbformat.read(lesson, as_version=4).cells if "corrupt" in cell.id]
+    task, stub, check, more = cells
+    assert [cell.id for cell in cells] == [f"exercise-corrupt{part}" for part in ("-task", "", "-check", "-help")]
+    assert task.source.startswith("**Exercise: `corrupt`** · ●○○ · about 5 minutes\n\n")
+    assert stub.metadata.tags == ["raises-exception"] and stub.source.endswith("    ...  # your code here")
+    assert check.source.endswith('\n\ncheck("corrupt")')
+    assert more.source.count("<details>") == more.source.count("</details>") == 2
+    assert f"```python\n{module_of('corrupt').source('corrupt')}\n```" in more.source
+
+
+@pytest.mark.parametrize(("line", "said"), [
+    ("objective import Objective", "Objective of electra_tutorial.objective is no exercise"),
+    ("metrics import corrupt", "electra_tutorial.metrics defines no function or class 'corrupt'"),
+    ("metrics import unigram_loss", "unigram_loss of electra_tutorial.metrics is no exercise"),
+    ("objective import corrupt, electra_loss", "weave one a cell"),
+    ("metrics import recall", "the solution of recall uses np"),
+])
+def test_what_cannot_be_an_exercise_is_an_error_that_names_lesson_and_line(tmp_path, line, said):
+    (tmp_path / "05_toy.py").write_text(f"# %%\nfrom electra_tutorial.{line}  # weave: exercise\n")
+    with pytest.raises(UserError) as error:
+        weave(tmp_path / "05_toy.py")
+    assert str(error.value).startswith("Lesson 05_toy, line 1: ") and said in str(error.value)
+
+
+@pytest.mark.parametrize("text", [
+    "corrupt = Exercise(objective.corrupt, lesson=5, difficulty=1, minutes=5, task='...')",
+    "corrupt = Exercise(objective.corrupt, lesson=LESSON, difficulty=1, minutes=5, task='...', hint='...')",
+])
+def test_a_card_that_is_not_complete_is_an_error_that_names_it(text, tmp_path, monkeypatch):
+    (tmp_path / "objective.py").write_text(text)
+    monkeypatch.setattr(exercises, "FOLDER", tmp_path)
+    with pytest.raises(UserError, match="'corrupt' in objective.py has no complete card"):
+        cards.__wrapped__()
+
+
+def test_exercises_are_read_without_waiting_for_pytorch():
+    code = "import sys; from electra_tutorial.course.exercises import cards; cards(); " \
+           "sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+# --- kits and pages -------------------------------------------------------------------------------
+
+def test_a_kit_has_the_exercises_without_hints_and_solutions_and_says_so(lesson, tmp_path):
+    (path,) = weave_kit(tmp_path / "kit", notebooks=tmp_path)
+    cells = nbformat.read(path, as_version=4).cells
+    text = "\n".join(cell.source for cell in cells)
+    assert "A hint" not in text and "A solution" not in text and "corrupted_ids[chosen] = samples" not in text
+    assert cells[1].source.startswith("This copy of the lesson comes without hints and solutions.")
+    whole = [cell.id for cell in nbformat.read(lesson, as_version=4).cells if not cell.id.endswith("-help")]
+    assert [cell.id for cell in cells if cell.id != "kit"] == whole
+
+
+def test_a_kit_writes_over_nothing(tmp_path):
+    (tmp_path / "work.ipynb").write_text("mine")
+    with pytest.raises(UserError, match="is not empty"):
+        weave_kit(tmp_path)
+    assert (tmp_path / "work.ipynb").read_text() == "mine"
+
+
+SHOW = """
+from IPython.display import HTML, display
+from ipywidgets import IntSlider
+display(HTML("<img alt='one point' src='data:image/png;base64,iVBORw0KGgo='><p>a <b>picture</b></p>"))
+view = {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}, "text/html": "<i>the static twin</i>"}
+display(view, raw=True)
+IntSlider()
+"""
+
+
+def page(tmp_path, *cells):
+    """The page of a notebook with these cells, and a cell of text with a formula."""
+    cells = [nbformat.v4.new_code_cell(cell) for cell in cells] + [nbformat.v4.new_markdown_cell("$x^2$")]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(notebook, tmp_path / "01_toy.ipynb")
+    (path,) = write_pages([run_lesson(tmp_path / "01_toy.ipynb")], tmp_path / "pages")
+    return path.read_text("utf-8")
+
+
+def test_a_page_asks_the_network_for_nothing_and_shows_the_static_twins(tmp_path):
+    text = page(tmp_path, SHOW)
+    assert "a <b>picture</b>" in text and "the static twin" in text and "data:image/png" in text
+    assert not FETCHES.search(text) and "widget-state" not in text and "MathJax" not in text
+
+
+def test_a_page_that_would_need_the_network_is_an_error(tmp_path):
+    with pytest.raises(UserError, match="01_toy would fetch .*example.org/a.js"):
+        page(tmp_path, "from IPython.display import HTML\nHTML('<script src=\"https://example.org/a.js\"></script>')")
