@@ -749,27 +749,14 @@ def test_two_processes_train_one_model(data, tmp_path):
     """torchrun with gloo: the same weights in both, other masks in each, one folder, and an exact resume."""
     script = tmp_path / "two.py"
     script.write_text(TWO_PROCESSES)
-    environment = {
-        **script_environment(),
-        "ELECTRA_TUTORIAL_DATA": str(tmp_path / "fresh"),
-    }  # caches are made at once
-    ended = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "torch.distributed.run",
-            "--standalone",
-            "--nproc_per_node",
-            "2",
-            script,
-            tmp_path,
-        ],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert ended.returncode == 0, ended.stderr[-3000:]
+    fresh = {**script_environment(), "ELECTRA_TUTORIAL_DATA": str(tmp_path / "fresh")}  # both find empty caches
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    process = subprocess.Popen([*command, script, tmp_path], env=fresh, text=True, stderr=subprocess.PIPE)
+    try:
+        _, said = process.communicate(timeout=300)
+    finally:
+        process.terminate()  # and its two children with it, should they wait for each other
+    assert process.returncode == 0, said[-3000:]
     first, second = (read_json(tmp_path / f"{rank}.json") for rank in (0, 1))
     assert first["world"] == second["world"] == 2
     assert first["straight"] == second["straight"] and first["parts"] == second["parts"]
