@@ -45,8 +45,9 @@ class Attention(nn.Module):
         """x (B, T, D), attention_mask (B, T) bool, True = real -> (B, T, D), and (B, H, T, T) or None."""
         B, T, D = x.shape
         query, key, value = (
-            self.query_key_value(x).view(B, T, 3, self.heads, D // self.heads).permute(2, 0, 3, 1, 4)
-        )  # each (B, H, T, D/H)
+            part.view(B, T, self.heads, D // self.heads).transpose(1, 2)  # (B, T, D) -> (B, H, T, D/H)
+            for part in self.query_key_value(x).chunk(3, dim=-1)
+        )
         if self.positions == "rotary":
             query, key = rotate(query), rotate(key)
         visible = None if attention_mask is None else attention_mask[:, None, None, :]  # (B, 1, 1, T), of keys
