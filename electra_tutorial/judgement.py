@@ -209,7 +209,7 @@ def play(sentence, mask, samples, electra, tokenizer, base_rate, temperature, se
         **vars(sentence) | {"notes": sentence.notes + open_notes(open_places)},
         mask=list(mask), open=open_places,
         **generator_report(logits, ids[chosen], samples, temperature, top, tokenizer),
-        corrupted=[tokenizer.id_to_token(i) for i in corrupted[0].tolist()],
+        corrupted=[piece_of(i, tokenizer) for i in corrupted[0].tolist()],
         corrupted_ids=corrupted[0].tolist(), labels=labels[0].tolist(),
         p_replaced=replaced, p_unedited=unedited, base_rate=base_rate, temperature=temperature, seed=seed,
     )
@@ -234,14 +234,18 @@ def generator_report(logits, originals, samples, temperature, top, tokenizer):
     """What the generator drew, proposed and thought of the original, at each hidden place: fields by name."""
     odds = tempered(logits, temperature)  # (N, V)
     best = logits.topk(min(top, logits.shape[-1]), dim=-1).indices  # (N, top)
-    piece = tokenizer.id_to_token
     return {
-        "samples": [piece(i) for i in samples.tolist()],
+        "samples": [piece_of(i, tokenizer) for i in samples.tolist()],
         "sample_probabilities": odds.gather(1, samples[:, None])[:, 0].tolist(),
         "original_probabilities": odds.gather(1, originals[:, None])[:, 0].tolist(),
-        "proposals": [[(piece(i), row[i].item()) for i in places.tolist()]
+        "proposals": [[(piece_of(i, tokenizer), row[i].item()) for i in places.tolist()]
                       for row, places in zip(odds, best, strict=True)],
     }
+
+
+def piece_of(number, tokenizer):
+    """The piece with this id; [UNK] for an id that no text has, of a model larger than its vocabulary."""
+    return tokenizer.id_to_token(number) or SPECIAL_TOKENS[UNK_ID]
 
 
 def probabilities(electra, rows):
@@ -405,10 +409,14 @@ def attentions_of(text, model=None, tokenizer=None, which="discriminator"):
 
 
 # --- the time-lapse -----------------------------------------------------------------------------------------
-def probe_sentences(tokenizer):
-    """The probe sentences in pieces: a list of {text, pieces, replaced: the places of the false word}."""
+def probe_sentences(tokenizer, longest=None):
+    """The probe sentences in pieces: a list of {text, pieces, replaced: the places of the false word}.
+
+    longest: where a sentence is cut, for a model that reads no more pieces.
+    """
     return [
-        {"text": text, "pieces": tokenizer.encode(text).tokens, "replaced": places_of(false, text, tokenizer)}
+        {"text": text, "pieces": tokenizer.encode(text).tokens[:longest],
+         "replaced": [place for place in places_of(false, text, tokenizer) if longest is None or place < longest]}
         for text, false in PROBES
     ]
 
@@ -424,5 +432,5 @@ def places_of(word, text, tokenizer):
 
 def watch_probes(electra, tokenizer):
     """P(replaced) of every piece of every probe sentence: a list of lists, rounded to 4 places."""
-    rows = [tokenizer.encode(text).ids for text, _ in PROBES]
+    rows = [tokenizer.encode(text).ids[: electra.preset.max_length] for text, _ in PROBES]
     return [np.round(row, 4).tolist() for row in probabilities(electra, rows)]

@@ -362,7 +362,7 @@ class Training:
 
     @property
     def timelapse(self):
-        return {"sentences": probe_sentences(self.tokenizer), "moments": self.moments}
+        return {"sentences": probe_sentences(self.tokenizer, self.preset.max_length), "moments": self.moments}
 
     def metrics(self):
         """The last evaluation and the facts of the run: the contents of `metrics.json`."""
