@@ -21,6 +21,7 @@ from electra_tutorial import device, training
 from electra_tutorial.checkpoint import STATE, load, read_json, read_tensors, write_tensors
 from electra_tutorial.corpus import Corpus
 from electra_tutorial.errors import UserError
+from electra_tutorial.judgement import judge
 from electra_tutorial.model import Electra
 from electra_tutorial.objective import Objective, sample_tokens
 from electra_tutorial.tokens import CLS_ID, SEP_ID, Rows, train_tokenizer
@@ -346,6 +347,14 @@ def test_a_given_model_brings_its_own_preset(corpus, data, tmp_path):
     assert same_weights(loaded, electra)
 
 
+def test_a_model_larger_than_its_vocabulary_can_be_judged(corpus, data):
+    run = pretrain("tiny", corpus, model=toy(vocab_size=400), steps=2, **QUICKLY)
+    assert run.tokenizer.get_vocab_size() < 400
+    for seed in range(20):
+        judgement = judge("The dog sees the apple.", run.electra, run.tokenizer, seed=seed)
+        assert all(isinstance(piece, str) for piece in judgement.corrupted + judgement.samples)
+
+
 def test_a_generator_can_begin_at_the_frequencies_of_the_tokens(corpus, data):
     electra = toy()
     _, _, rows = training.prepare_text(electra.preset, corpus)
@@ -398,6 +407,15 @@ def test_the_time_lapse_has_more_moments_early_than_late(finished_run):
         for sentence, chances in zip(timelapse["sentences"], moment["probabilities"], strict=True):
             assert len(chances) == len(sentence["pieces"])
             assert all(0 <= chance <= 1 for chance in chances)
+
+
+def test_rows_shorter_than_the_probe_sentences_cut_these(corpus, data):
+    run = pretrain(toy_preset(max_length=12), corpus, steps=2, **QUICKLY)
+    for sentence, chances in zip(
+        run.timelapse["sentences"], run.timelapse["moments"][-1]["probabilities"], strict=True
+    ):
+        assert len(chances) == len(sentence["pieces"]) <= 12
+        assert all(place < 12 for place in sentence["replaced"])
 
 
 def test_the_run_folder_is_a_model_folder(finished_run):
