@@ -10,7 +10,7 @@ from electra_tutorial import bench
 from electra_tutorial.device import peak_memory_mb
 from electra_tutorial.hub import to_transformers
 from electra_tutorial.model import Electra
-from electra_tutorial.objective import Objective
+from electra_tutorial.objective import Objective, sample_tokens
 from electra_tutorial.training import prepare_text
 
 transformers = pytest.importorskip("transformers")
@@ -28,7 +28,7 @@ def prepared(corpus, data):
 def test_the_composed_models_have_our_sizes_and_share_their_tables():
     for sharing in ("embeddings", "none"):
         preset = toy_preset(sharing=sharing)
-        composed, ours = bench.Composed(preset), Electra(preset)
+        composed, ours = bench.Composed(preset, bench.multinomial), Electra(preset)
         count = [sum(p.numel() for p in model.parameters()) for model in (composed, ours)]
         assert count[0] - count[1] == 2 * 2 * preset.embedding  # two token types in each model
         halves = (composed.generator, composed.discriminator)
@@ -50,7 +50,7 @@ def test_with_our_weights_the_composed_models_play_the_same_game(prepared):
     electra = Electra(preset, Objective(mask=lambda *arguments: (masked_ids, chosen)))
     with torch.no_grad():
         electra.generator.bias[ids[chosen][0]] = 50  # one guess that is right at times
-    composed = bench.Composed(preset)
+    composed = bench.Composed(preset, sample_tokens)
     for half in ("generator", "discriminator"):
         getattr(composed, half).load_state_dict(to_transformers(electra, half), strict=False)
     ours, theirs = electra(ids, mask), composed(packed, mask)
@@ -60,7 +60,7 @@ def test_with_our_weights_the_composed_models_play_the_same_game(prepared):
     assert torch.allclose(ours.loss, theirs.loss, atol=1e-3)
 
 
-@pytest.mark.parametrize("name", [bench.OURS, bench.THEIRS])
+@pytest.mark.parametrize("name", [bench.OURS, bench.THEIRS, bench.BORROWED])
 def test_everybody_moves_every_weight_while_timed(prepared, name):
     preset, tokenizer, rows = prepared
     contestant = bench.make_contestant(name, preset, tokenizer, CPU)
@@ -97,7 +97,7 @@ def test_the_whole_benchmark_reports_each_figure_and_who_was_left_out(corpus, da
     result = bench.measure(0.1, said.append, toy_preset(), corpus, memory=False)
     for shape in ("5 x 48", "training batches"):
         for dtype in ("float32", "bfloat16"):
-            assert set(result["tokens_per_second"][shape][dtype]) == {bench.OURS, bench.THEIRS}
+            assert set(result["tokens_per_second"][shape][dtype]) == {bench.OURS, bench.THEIRS, bench.BORROWED}
             assert result["ratio"][shape][bench.THEIRS][dtype]["median"] > 0
     assert result["rounds"] >= bench.LEAST_ROUNDS and "electra-pytorch was not measured" in result["left_out"][0]
     text = bench.table(result)
