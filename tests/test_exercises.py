@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import nbformat
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 import torch
 
 from electra_tutorial import objective
+from electra_tutorial.cli import main
 from electra_tutorial.course import exercise as trying
 from electra_tutorial.course import exercises
 from electra_tutorial.course import mine as keeping
@@ -56,8 +58,9 @@ class Notebook:
     def check(self, name):
         """What a check prints. Whatever it thinks, the notebook then has a function to go on with."""
         said = self.run(CHECK.format(name))
-        assert callable(self.namespace[name]) and said.count("\n") == 1, said
-        return said
+        assert callable(self.namespace[name]) and said.startswith(f"{name}: "), said
+        assert max(map(len, said.splitlines())) < 120
+        return " ".join(said.split())
 
     def goes_on_with_the_reference(self, name):
         return self.namespace[name] is find(name).reference
@@ -112,7 +115,7 @@ def test_no_statement_of_the_solution_stands_in_the_stub(name):
 def test_the_solution_passes_and_is_kept(name, notebook, tmp_path):
     notebook.run(module_of(name).source(name))
     said = notebook.check(name)
-    assert said == f"{name}: right, and the lesson goes on with yours. {FILE} keeps it.\n"
+    assert said == f"{name}: right, and the lesson goes on with yours. {FILE} keeps it."
     assert not notebook.goes_on_with_the_reference(name)
     done, problems = yours()
     assert list(done) == [name] and not problems
@@ -440,7 +443,7 @@ def test_a_cell_that_defines_no_such_function_is_met_with_a_sentence(cell, words
 
 
 def test_a_check_of_something_else_names_the_exercises(notebook):
-    said = notebook.run(CHECK.format("corrup"))
+    said = " ".join(notebook.run(CHECK.format("corrup")).split())
     assert said.startswith("There is no exercise 'corrup': there are ") and "corrupt" in said
 
 
@@ -665,7 +668,8 @@ def lesson(tmp_path):
 def words_of(lesson):
     """{cell id: what it printed} of a lesson that was run."""
     cells = lesson.notebook.cells
-    return {cell.id: "".join(out.get("text", "") for out in cell.outputs) for cell in cells if cell.get("outputs")}
+    said = {cell.id: "".join(out.get("text", "") for out in cell.get("outputs", [])) for cell in cells}
+    return {name: " ".join(words.split()) for name, words in said.items() if words}
 
 
 def cell_called(notebook, name):
@@ -790,6 +794,15 @@ def test_a_kit_writes_over_nothing(tmp_path):
     with pytest.raises(UserError, match="is not empty"):
         weave_kit(tmp_path)
     assert (tmp_path / "work.ipynb").read_text() == "mine"
+
+
+def test_the_command_writes_a_kit_and_nothing_over_it(tmp_path, capsys):
+    assert main(["notebooks", "--kit", str(tmp_path / "kit")]) == 0
+    said = capsys.readouterr().out.split()
+    assert said and [Path(path) for path in said] == sorted((tmp_path / "kit").glob("*.ipynb"))
+    assert main(["notebooks", "--kit", str(tmp_path / "kit")]) == 2
+    assert main(["notebooks", "--html", str(tmp_path / "kit")]) == 2
+    assert "is not empty" in capsys.readouterr().err
 
 
 SHOW = """

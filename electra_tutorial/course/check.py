@@ -10,6 +10,7 @@ import ast
 import os
 import re
 import sys
+import textwrap
 
 from electra_tutorial.course.exercise import verdict
 from electra_tutorial.course.exercises import find
@@ -27,16 +28,21 @@ def check(name):
     try:
         exercise = find(name)
     except UserError as why:
-        return print(why)
+        return say(str(why))
     function = namespace.get(name)
     why = not_there(exercise, function, namespace.get("In", ())) or verdict(exercise, function)
     twice = times_defined(name, function) > 1
     twice = " Your cell defines it twice, and Python keeps the last." if twice else ""
     if why:
         namespace[name] = exercise.reference
-        print(f"{name}: not yet. {why}{twice} Until yours is right, the lesson goes on with the reference.")
+        say(f"{name}: not yet. {why}{twice} Until yours is right, the lesson goes on with the reference.")
     else:
-        print(f"{name}: right, and the lesson goes on with yours. {keep(name, function)}{twice}")
+        say(f"{name}: right, and the lesson goes on with yours. {keep(name, function)}{twice}")
+
+
+def say(sentences):
+    """Print in lines that fit below a cell, where JupyterLab would break a long one in the middle of a word."""
+    print(textwrap.fill(sentences, 90, break_long_words=False, break_on_hyphens=False))
 
 
 def not_there(exercise, function, cells):
