@@ -556,10 +556,18 @@ def test_a_function_of_pytorchs_own_is_a_fine_answer(notebook):
     assert "from torch import ne as replaced_labels" in open(FILE).read() and mine().label is torch.ne
 
 
-def test_a_function_that_lives_by_its_notebook_counts_and_says_so(notebook):
-    notebook.run("OFFSET = torch.tensor([0])\n" + RIGHT.replace("= samples", "= samples + OFFSET"))
+@pytest.mark.parametrize(("cell", "words"), [
+    ("OFFSET = torch.tensor([0])\n" + RIGHT.replace("= samples", "= samples + OFFSET"),
+     "it uses `OFFSET` (Tensor) of your notebook"),
+    ("def make(offset):\n" + textwrap.indent(RIGHT.replace("= samples", "= samples + offset"), "    ") +
+     "    return corrupt\n\n\ncorrupt = make(0)", "by itself, without your notebook, it does not pass"),
+    ("exec('def corrupt(ids, chosen, samples): return ids.masked_scatter(chosen, samples)')",
+     "the source of `corrupt` was not found"),
+])
+def test_a_function_that_lives_by_its_notebook_counts_and_says_so(cell, words, notebook):
+    notebook.run(cell)
     said = notebook.check("corrupt")
-    assert "right, and" in said and "it uses `OFFSET` (Tensor) of your notebook" in said
+    assert "right, and" in said and words in said
     assert not os.path.exists(FILE) and mine().corrupt is notebook.namespace["corrupt"]
 
 
@@ -827,7 +835,7 @@ def page(tmp_path, *cells):
 
 def test_a_page_asks_the_network_for_nothing_and_shows_the_static_twins(tmp_path):
     text = page(tmp_path, SHOW)
-    assert "a <b>picture</b>" in text and "the static twin" in text and "data:image/png" in text
+    assert "a <b>picture</b>" in text and "<i>the static twin</i>" in text and "data:image/png" in text
     assert not FETCHES.search(text) and "widget-state" not in text and "MathJax" not in text
 
 

@@ -9,7 +9,6 @@ import re
 from electra_tutorial.course.weave import empty_folder, write_whole
 from electra_tutorial.errors import UserError
 
-SHOWN = ["text/html", "text/markdown", "image/svg+xml", "image/png", "image/jpeg", "text/plain"]  # the first there is
 TEMPLATE = "{% extends 'lab/index.html.j2' %}" + "".join(
     "{% block " + block + " %}{% endblock %}"
     for block in ("html_head_js_requirejs", "html_head_js_mathjax", "html_head_js_mermaidjs", "jupyter_widgets"))
@@ -37,9 +36,7 @@ def write_pages(lessons, folder):
 def page_of(notebook):
     """An executed notebook as the text of a page."""
     from nbconvert import HTMLExporter
-    from traitlets.config import Config
 
     notebook = copy.deepcopy(notebook)
-    notebook.metadata.pop("widgets", None)  # their state, of no use without their scripts
-    settings = Config({"NbConvertBase": {"display_data_priority": SHOWN}})
-    return HTMLExporter(config=settings, raw_template=TEMPLATE, embed_images=True).from_notebook_node(notebook)[0]
+    notebook.metadata.pop("widgets", None)  # without their state nbconvert shows what else an output has
+    return HTMLExporter(raw_template=TEMPLATE, embed_images=True).from_notebook_node(notebook)[0]
