@@ -4,6 +4,7 @@ import inspect
 import linecache
 import os
 import random
+import re
 import subprocess
 import sys
 import textwrap
@@ -824,8 +825,9 @@ IntSlider()
 
 
 def page(tmp_path, *cells):
-    """The page of a notebook with these cells, and a cell of text with a formula."""
-    cells = [nbformat.v4.new_code_cell(cell) for cell in cells] + [nbformat.v4.new_markdown_cell("$x^2$")]
+    """The page of a notebook with these cells, and a cell of text with a formula and an answer."""
+    text = "$x^2$\n\n<details><summary>Why?</summary>\n\nThe **answer**.\n\n</details>"
+    cells = [nbformat.v4.new_code_cell(cell) for cell in cells] + [nbformat.v4.new_markdown_cell(text)]
     notebook = nbformat.v4.new_notebook(cells=cells)
     notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nbformat.write(notebook, tmp_path / "01_toy.ipynb")
@@ -837,6 +839,7 @@ def test_a_page_asks_the_network_for_nothing_and_shows_the_static_twins(tmp_path
     text = page(tmp_path, SHOW)
     assert "a <b>picture</b>" in text and "<i>the static twin</i>" in text and "data:image/png" in text
     assert not FETCHES.search(text) and "widget-state" not in text and "MathJax" not in text
+    assert re.search(r"<details><summary>Why\?</summary>\s*<p>The <strong>answer</strong>.</p>\s*</details>", text)
 
 
 def test_a_page_that_would_need_the_network_is_an_error(tmp_path):

@@ -39,4 +39,5 @@ def page_of(notebook):
 
     notebook = copy.deepcopy(notebook)
     notebook.metadata.pop("widgets", None)  # without their state nbconvert shows what else an output has
-    return HTMLExporter(raw_template=TEMPLATE, embed_images=True).from_notebook_node(notebook)[0]
+    # Not embed_images: it closes a <details> before what it should fold. A picture in a file is an error.
+    return HTMLExporter(raw_template=TEMPLATE).from_notebook_node(notebook)[0]
