@@ -282,6 +282,8 @@ print(f"generator      {mlm:.2f} nats; word frequencies alone {mlm_floor:.2f}")
 print(f"discriminator  {rtd:.3f} nats; always the same {rtd_floor:.3f}")
 print(f"discriminator  AUC {metrics['rtd_auc']:.3f}; always the same 0.5")
 expect(mlm < mlm_floor - 0.2, "The generator uses the words around a hidden place.")
+if MINUTES >= 10:  # a shorter run may not have learned yet how rare fakes are here
+    expect(rtd < rtd_floor, "The discriminator knows more than how rare fakes are.")
 expect(metrics["rtd_auc"] > 0.58, "The discriminator tells fakes from originals better than chance.")
 training_curves(run.history, "Your run")
 
@@ -327,7 +329,7 @@ scores = {}
 for name, (model, its_tokenizer) in models.items():
     scores[name] = take_exam(model.discriminator, its_tokenizer, exam, limit=full_or_fast(400, 40))
     print(f"{name:14}" + "  ".join(f"{key[5:]} {value:.3f}" for key, value in scores[name].items()))
-expect(scores["untrained"]["exam_easy_auc"] < 0.62, "Random weights are not far from chance.")
+expect(abs(scores["untrained"]["exam_easy_auc"] - 0.5) < 0.1, "Random weights are at chance.")
 expect(scores["yours"]["exam_easy_auc"] > 0.65, "Yours finds a random word far more often than chance.")
 expect(scores["yours"]["exam_pairs"] > 0.65, "Yours knows some grammar that nobody told it.")
 
