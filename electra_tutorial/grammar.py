@@ -485,6 +485,21 @@ def probability(words):
     return float((found[1] @ found[0].prod(1)).mean()) if found else 0.0
 
 
+def guess_probability(words, place):
+    """P(the word at this place | all the others), exactly; 1.0 for the full stop behind the last word.
+
+    The mean of its -log over held-out sentences is the lowest loss that a masked language model can have on
+    them when one place is hidden: what is left is chance. Raises UserError for what the grammar cannot say.
+    """
+    if not probability(words):
+        raise UserError(f"{' '.join(words)!r} is nothing that the grammar can say.")
+    if place == len(words):
+        return 1.0
+    each, p = word_chances(words)  # (M, T, S), (M,)
+    others = p @ np.delete(each, place, axis=1).prod(1)  # (S,): the chance of all the others, in each scene
+    return probability(words) / float(others.mean())
+
+
 # --- the best possible detector ---------------------------------------------------------------------------
 CLASSES = {"person": "noun", "place": "noun", "thing": "noun", "trans": "verb", "act": "verb",
            "reflexive": "verb", "person_adjective": "adjective", "thing_adjective": "adjective"}

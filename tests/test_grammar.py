@@ -17,6 +17,7 @@ from electra_tutorial.grammar import (
     best_auc,
     best_scores,
     draw,
+    guess_probability,
     minimal_pairs,
     probability,
     read,
@@ -153,6 +154,17 @@ def test_words_are_drawn_as_often_as_the_tables_say():
 def test_the_grammar_agrees_and_selects(good, bad):
     assert chance(good) > 0
     assert chance(bad) == 0
+
+
+@pytest.mark.parametrize("text", ["The plates near the oven are hot.", "Nora can help herself."])
+def test_the_chance_of_a_hidden_word_is_its_share_among_all_words_that_fit_there(text):
+    words = read(text)
+    for place, word in enumerate(words):
+        fits = {other: probability([*words[:place], other, *words[place + 1 :]]) for other in tables().words}
+        assert guess_probability(words, place) == pytest.approx(fits[word] / sum(fits.values()))
+    assert guess_probability(words, len(words)) == 1.0  # the full stop
+    with pytest.raises(UserError, match="nothing that the grammar can say"):
+        guess_probability([*words, "oven"], 0)
 
 
 def test_what_the_grammar_cannot_say_has_chance_zero():
