@@ -2,13 +2,14 @@
 
     python course.py lab [--no-browser --port 8899 ...]   open JupyterLab on the course
     python course.py test [-k NAME ...]                   run the tests; other words go to pytest
+    python course.py test-browser [-k NAME ...]           run the lessons in JupyterLab in a real browser
     python course.py setup                                only set up
     python course.py doctor | data | train | ...          any command of `electra-tutorial`
 
 Each command first sets up what is missing: the virtual environment .venv, the packages pinned in
 requirements.txt, this package, and the data. The second time that takes no network and no time.
 
-Options of setup, lab and test:
+Options of setup, lab, test and test-browser:
   --from DIR             take the data's archives from a folder instead of the network
   --torch-index ADDRESS  take PyTorch from another package index. Needed in two cases. Linux without an
                          NVIDIA GPU: the usual build brings CUDA, gigabytes for nothing. Windows with an
@@ -45,7 +46,8 @@ OLDEST, NEWEST = (3, 11), (3, 14)  # the Pythons for which PyTorch's pinned rele
 # downloads on their way, the data, and training runs.
 SPACE, SPACE_WITH_CUDA, SPACE_TO_UPDATE = 4, 12, 1
 AGAIN = "then run the same command again."
-PASSED_ON = ("doctor", "data", "train", "inspect", "score", "exam", "export", "bench", "notebooks")
+PASSED_ON = ("doctor", "data", "train", "inspect", "score", "exam", "export", "bench", "experiment",
+             "notebooks")
 
 
 class Stop(Exception):
@@ -123,8 +125,8 @@ def read_words(words):
     options.add_argument("--torch-index", metavar="ADDRESS")
     if command in PASSED_ON:
         return command, options.parse_args([]), rest
-    if command not in ("setup", "lab", "test"):
-        raise Stop("There is no command '{}': use lab, test, setup, or one of {}.".format(
+    if command not in ("setup", "lab", "test", "test-browser"):
+        raise Stop("There is no command '{}': use lab, test, test-browser, setup, or one of {}.".format(
             command, ", ".join(PASSED_ON)))
     found, rest = options.parse_known_args(rest)
     if command == "setup" and rest:
@@ -142,12 +144,14 @@ def set_up(command, options):
     with only_one_at_a_time() as lock:
         if not packages_are_ready(options.torch_index):
             install(options.torch_index, lock)
+        if command == "test-browser" and not find_browser():
+            bring_browser(lock)
         if command == "data" or data_is_complete():
             return
         asked = ["data"] + (["--from", options.archives] if options.archives else [])
         if subprocess.call([PYTHON, "-m", "electra_tutorial"] + asked, cwd=HERE) == 0:
             return
-    if command in ("setup", "test"):
+    if command in ("setup", "test", "test-browser"):
         raise Stop("The data is not complete, so set-up is not: mend what the lines above name, " + AGAIN)
     say("The data is not complete; the course goes on with its own small corpus until the next call gets it.")
 
@@ -446,15 +450,39 @@ def size_of(path):
     return os.path.getsize(path) if os.path.exists(path) else None
 
 
+# A browser for its tests --------------------------------------------------------------------------
+
+def find_browser():
+    """The path of a Chromium or Chrome on this machine, Playwright's own included, or None."""
+    for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"):
+        if shutil.which(name):
+            return shutil.which(name)
+    ask = ("from playwright.sync_api import sync_playwright as start\n"
+           "with start() as playwright: print(playwright.chromium.executable_path)")
+    path = subprocess.check_output([PYTHON, "-c", ask]).decode().strip()
+    return path if os.path.exists(path) else None
+
+
+def bring_browser(lock):
+    """Let Playwright fetch its Chromium. Raises Stop with the way round if it cannot."""
+    if run([PYTHON, "-m", "playwright", "install", "chromium"], "Fetching Chromium for the browser tests", lock) != 0:
+        show_log()
+        raise Stop("There is no Chromium or Chrome here and Playwright could not fetch one: install it (Debian "
+                   "and Ubuntu: `sudo apt install chromium`), " + AGAIN)
+
+
 # Start --------------------------------------------------------------------------------------------
 
 def start(command, rest):
     """Hand over to pytest or to electra-tutorial in .venv. Returns its exit code."""
     if command == "setup":
         return 0
-    if command != "test":
+    if command not in ("test", "test-browser"):
         return hand_over(["-m", "electra_tutorial", command] + rest, {})
     os.chdir(HERE)
+    if command == "test-browser":  # one after the other: a window and its kernel keep two processors busy
+        words = ["-m", "pytest", "tests/browser", "--override-ini", "addopts=-ra"]
+        return hand_over(words + rest, {"ELECTRA_TUTORIAL_BROWSER": find_browser() or ""})
     processors = os.cpu_count() or 1
     workers = max(1, min(4, processors))
     # Each worker brings its own PyTorch: together they may use each processor once.

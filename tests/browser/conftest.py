@@ -1,0 +1,227 @@
+"""JupyterLab as `make lab` starts it, a real Chromium in front of it, and no network behind either.
+
+`make test-browser` runs these. A test that drives a lesson takes `open_lesson`; when it ends, every request
+that would have left this machine, of the page, the server or a kernel, fails it, and so does an error on the
+page's console. Screenshots for a person to look at are written to logs/screenshots/.
+"""
+import json
+import os
+import subprocess
+import time
+from pathlib import Path
+from urllib.parse import urlparse
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from electra_tutorial.course import lab
+
+HERE = Path(__file__).resolve().parent
+SCREENSHOTS = lab.REPOSITORY / "logs" / "screenshots"
+LONGEST = 240_000  # milliseconds for a whole lesson in fast mode
+WINDOW = {"width": 1280, "height": 900}
+# Chromium's own services ask for the network whatever the page does; a sandbox is not to be had in a container.
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync"]
+
+
+def is_here(url):
+    """True for an address of this machine, and for what is in the page itself (data:, blob:, about:)."""
+    parts = urlparse(url)
+    return parts.scheme in ("data", "blob", "about") or parts.hostname in ("127.0.0.1", "localhost", "::1")
+
+
+# --- the server -----------------------------------------------------------------------------------
+
+@pytest.fixture(scope="session")
+def asked(tmp_path_factory):
+    """The file in which server and kernels note each host that they would have asked."""
+    path = tmp_path_factory.mktemp("network") / "asked"
+    path.touch()
+    return path
+
+
+@pytest.fixture(scope="session")
+def surroundings(tmp_path_factory, asked):
+    """The environment of the server: the lessons' fast mode, folders of its own, no network."""
+    own = tmp_path_factory.mktemp("jupyter")
+    folders = {"JUPYTER_RUNTIME_DIR": "runtime", "JUPYTERLAB_SETTINGS_DIR": "settings",
+               "JUPYTERLAB_WORKSPACES_DIR": "workspaces", "ELECTRA_TUTORIAL_RUNS": "runs"}
+    python_path = os.pathsep.join(filter(None, [str(HERE / "no_network"), os.environ.get("PYTHONPATH")]))
+    return {**lab.environment(), **{name: str(own / folder) for name, folder in folders.items()},
+            "ELECTRA_TUTORIAL_FAST": "1", "ELECTRA_TUTORIAL_ASKED": str(asked), "PYTHONPATH": python_path}
+
+
+@pytest.fixture(scope="session")
+def lessons(tmp_path_factory):
+    """A student's folder with a copy of every lesson."""
+    folder = tmp_path_factory.mktemp("my_lessons")
+    lab.prepare(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server(lessons, surroundings):
+    """JupyterLab on the lessons, started as `make lab` does: gives its address and token."""
+    words = lab.command(lessons, ["--no-browser", "--port", "0", "--LabApp.expose_app_in_browser=True"])
+    log = Path(surroundings["JUPYTER_RUNTIME_DIR"]).parent / "server.log"
+    with log.open("w") as file:
+        process = subprocess.Popen(words, env=surroundings, stdout=file, stderr=file)
+    try:
+        yield wait_for_address(Path(surroundings["JUPYTER_RUNTIME_DIR"]), process, log)
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def wait_for_address(runtime, process, log):
+    """(address, token) of the server once it says that it runs."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until and process.poll() is None:
+        for path in runtime.glob("jpserver-*.json"):
+            if text := path.read_text():
+                found = json.loads(text)
+                return found["url"], found["token"]
+        time.sleep(0.1)
+    raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()[-3000:]}")
+
+
+# --- the browser ----------------------------------------------------------------------------------
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium without a window: the one that `make test-browser` found, or Playwright's own."""
+    with sync_playwright() as playwright:
+        path = os.environ.get("ELECTRA_TUTORIAL_BROWSER") or None
+        chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+class Watched:
+    """A page, and what it did that it must not do: requests that leave this machine, errors on the console."""
+
+    def __init__(self, context):
+        self.outside, self.errors = [], []
+        context.route(lambda url: not is_here(url), self.refuse)
+        self.page = context.new_page()
+        self.page.set_default_timeout(60_000)
+        self.page.on("request", self.note)
+        self.page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+    def note(self, request):
+        if not is_here(request.url):
+            self.outside.append(request.url)
+
+    @staticmethod
+    def refuse(route):
+        route.abort()
+
+
+@pytest.fixture
+def watched(browser, asked, request):
+    """A new window that is judged when the test ends; a failed test leaves a screenshot of it."""
+    before = asked.read_text()
+    context = browser.new_context(viewport=WINDOW)
+    watched = Watched(context)
+    yield watched
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    name = request.node.name.replace("/", "-")
+    watched.page.screenshot(path=SCREENSHOTS / f"end of {name}.png")
+    context.close()
+    assert not watched.outside, "the page asked for these addresses"
+    assert asked.read_text() == before, "the server or a kernel asked for the last of these hosts"
+    assert not watched.errors, "these are on the page's console"
+
+
+@pytest.fixture
+def open_lesson(watched, server):
+    """A function that opens a lesson of the student's folder in JupyterLab, and gives it as a `Notebook`."""
+    def open_one(name, theme=None):
+        address, token = server
+        watched.page.goto(f"{address}lab/tree/{name}?token={token}&reset")
+        notebook = Notebook(watched.page)
+        notebook.wait_until_ready()
+        if theme:
+            notebook.execute("apputils:change-theme", theme=theme)
+        return notebook
+
+    return open_one
+
+
+STATE = """() => {
+    const panel = window.jupyterapp.shell.currentWidget;
+    const context = panel?.context;
+    const session = context?.sessionContext;
+    if (!context?.isReady || !session?.isReady) return null;
+    const code = panel.content.widgets.filter(cell => cell.model.type === 'code');
+    return {kernel: session.session?.kernel?.status, cells: code.length,
+            run: code.filter(cell => cell.model.executionCount).length};
+}"""
+
+
+class Notebook:
+    """A lesson that is open in JupyterLab: what a person at the keyboard would do and see."""
+
+    def __init__(self, page):
+        self.page = page
+
+    def state(self):
+        """{kernel, cells, run}: the kernel's status, how many code cells there are and how many have run."""
+        return self.page.evaluate(STATE)
+
+    def wait_until_ready(self):
+        self.page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.context")
+        self.wait(lambda state: state and state["kernel"] == "idle", 60)
+
+    def wait(self, ready, seconds):
+        """Wait until `ready(state)`, or fail with the last state seen."""
+        until = time.monotonic() + seconds
+        while not ready(state := self.state()):
+            assert time.monotonic() < until, f"still {state} after {seconds} s"
+            self.page.wait_for_timeout(200)
+        return state
+
+    def execute(self, command, **arguments):
+        """Run one of JupyterLab's commands, as its menu would; does not wait for a notebook's cells."""
+        self.page.evaluate("([command, args]) => { window.jupyterapp.commands.execute(command, args) }",
+                           [command, arguments])
+
+    def run_all(self, seconds=LONGEST / 1000):
+        """Run every cell and wait for the last one."""
+        self.execute("notebook:run-all-cells")
+        self.wait(lambda state: state["kernel"] == "idle" and state["run"] == state["cells"], seconds)
+
+    def save(self):
+        self.execute("docmanager:save")
+        self.page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
+
+    def show(self, text):
+        """Scroll to the first cell whose source has this text, so that JupyterLab draws it; gives its place."""
+        number = self.page.evaluate("""async text => {
+            const notebook = window.jupyterapp.shell.currentWidget.content;
+            const number = notebook.widgets.findIndex(cell => cell.model.sharedModel.source.includes(text));
+            if (number >= 0) await notebook.scrollToItem(number, 'start');
+            return number;
+        }""", text)
+        assert number >= 0, f"no cell has {text!r} in it"
+        return self.page.locator(f".jp-Notebook-cell[data-windowed-list-index='{number}']")
+
+    def outputs(self):
+        """Every output of every cell as data, whether or not JupyterLab has drawn it."""
+        return self.page.evaluate("""() => window.jupyterapp.shell.currentWidget.content.widgets
+            .filter(cell => cell.model.type === 'code').flatMap(cell => cell.model.outputs.toJSON())""")
+
+    def screenshots(self, name, pages=40):
+        """The lesson from top to bottom, a picture a window, for a person to look at."""
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        scroller = self.page.locator(".jp-WindowedPanel-outer").first
+        scroller.evaluate("element => element.scrollTo(0, 0)")
+        for number in range(pages):
+            self.page.wait_for_timeout(300)
+            self.page.screenshot(path=SCREENSHOTS / f"{name} {number:02}.png")
+            moved = scroller.evaluate("""element => { const before = element.scrollTop;
+                element.scrollBy(0, element.clientHeight - 80); return element.scrollTop - before; }""")
+            if moved < 10:
+                return
