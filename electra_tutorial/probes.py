@@ -2,8 +2,9 @@
 
 The discriminator prefers the sentence it takes for less tampered with: the sum of log P(original) over its
 pieces. The generator prefers the likelier one: the sum of log P(piece | all others), one piece masked at a
-time (its pseudo-log- likelihood, Salazar et al. 2020). Both compare a few pieces in two nearly equal
-sentences, so no length correction is made.
+time (its pseudo-log-likelihood, Salazar et al. 2020). Beside them stands a `Bigram` model, which counts pairs
+of neighbours in the same training text: what it gets right needs no network. All compare a few pieces in two
+nearly equal sentences, so no length correction is made.
 """
 from pathlib import Path
 
@@ -104,3 +105,30 @@ def pseudo_log_likelihood(generator, rows):
             log_p = logits.log_softmax(dim=-1).gather(1, ids[chosen][:, None]).squeeze(1)  # (B,)
             np.add.at(totals, [places[n][0] for n in batch], log_p.double().numpy())
     return totals
+
+
+class Bigram:
+    """P(piece | the piece before it), counted: the classic language model that a network has to beat.
+
+    ids (N,): the training rows one after the other, [CLS] and [SEP] included. A pair never seen falls back on the
+    frequency of its second piece: P(b | a) = (count of ab + weight * P(b)) / (count of a + weight).
+    """
+
+    def __init__(self, ids, vocab_size, weight=1.0):
+        ids = np.asarray(ids, dtype=np.int64)
+        self.vocab_size, self.weight = vocab_size, weight
+        self.first = np.bincount(ids, minlength=vocab_size)  # (V,)
+        self.share = (self.first + 1) / (self.first + 1).sum()  # (V,), no piece has none
+        self.pairs, self.counts = np.unique(ids[:-1] * vocab_size + ids[1:], return_counts=True)
+
+    def log_likelihood(self, row):
+        """log P of a row's pieces, each given the one before it, in nats: row (T,) -> a float."""
+        before, piece = np.asarray(row[:-1]), np.asarray(row[1:])
+        place = np.searchsorted(self.pairs, before * self.vocab_size + piece).clip(max=len(self.pairs) - 1)
+        seen = np.where(self.pairs[place] == before * self.vocab_size + piece, self.counts[place], 0)
+        p = (seen + self.weight * self.share[piece]) / (self.first[before] + self.weight)
+        return float(np.log(p).sum())
+
+    def pair_likelihoods(self, pairs):
+        """The log-likelihood in nats of both sentences of each pair of rows: an array (number of pairs, 2)."""
+        return np.array([[self.log_likelihood(row) for row in pair] for pair in pairs])

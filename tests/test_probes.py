@@ -12,7 +12,7 @@ from electra_tutorial.grammar import sentences
 from electra_tutorial.metrics import wilson_interval
 from electra_tutorial.model import Electra
 from electra_tutorial.presets import Preset
-from electra_tutorial.probes import pseudo_log_likelihood, read_pairs, score_pairs
+from electra_tutorial.probes import Bigram, pseudo_log_likelihood, read_pairs, score_pairs
 from electra_tutorial.tokens import MASK_ID, train_tokenizer
 
 TEXT = sentences(300, seed=0)
@@ -147,3 +147,28 @@ def test_a_fair_die_gives_each_piece_log_one_in_v(tokenizer):
 def test_what_cannot_be_scored_is_refused_in_one_sentence(pairs, with_, said, electra, tokenizer):
     with pytest.raises(UserError, match=said):
         score_pairs(pairs, electra, tokenizer, with_)
+
+
+# --- the counting model ---------------------------------------------------------------------------
+def test_a_bigram_model_by_hand():
+    """Row 2 7 8 3 twice and 2 7 9 3 once: after 7 comes 8 in two cases of three."""
+    bigram = Bigram([2, 7, 8, 3, 2, 7, 8, 3, 2, 7, 9, 3], vocab_size=10, weight=0.5)
+    share = (2 + 1) / (12 + 10)  # of piece 8, with one added to each of 10
+    assert bigram.log_likelihood([7, 8]) == pytest.approx(math.log((2 + 0.5 * share) / (3 + 0.5)))
+    unseen = math.log(0.5 * share / (1 + 0.5))  # 8 never follows 9
+    assert bigram.log_likelihood([9, 8]) == pytest.approx(unseen)
+    assert bigram.log_likelihood([7, 9, 8]) == pytest.approx(bigram.log_likelihood([7, 9]) + unseen)
+
+
+def test_the_chances_of_all_pieces_after_one_sum_to_one():
+    bigram = Bigram(np.random.default_rng(0).integers(0, 30, 500), vocab_size=40)
+    for before in (0, 7, 35):
+        assert sum(np.exp(bigram.log_likelihood([before, piece])) for piece in range(40)) == pytest.approx(1)
+
+
+def test_a_bigram_model_prefers_the_sentence_whose_neighbours_it_has_seen(tokenizer):
+    rows = [tokenizer.encode(text).ids for text in TEXT]
+    bigram = Bigram([piece for row in rows for piece in row], tokenizer.get_vocab_size())
+    pairs = [(row, [*row[:2], *row[2:-1][::-1], row[-1]]) for row in rows[:40]]
+    scores = bigram.pair_likelihoods(pairs)
+    assert scores.shape == (40, 2) and (scores[:, 0] >= scores[:, 1]).mean() > 0.9
