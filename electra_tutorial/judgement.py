@@ -81,6 +81,11 @@ class Judgement:
         """(T,) bool: [CLS] and [SEP], which are nobody's words."""
         return [i in (CLS_ID, SEP_ID) for i in self.ids]
 
+    @property
+    def most_suspect(self):
+        """The place of the piece that the discriminator suspects most."""
+        return most_suspected(self.p_replaced, self.special)
+
     def word_suspicion(self):
         """P(replaced) of each word of the corrupted sentence, the highest of its pieces; None if cut off."""
         return [max((self.p_replaced[place] for place in word), default=None) for word in self.words]
@@ -101,6 +106,16 @@ class Judgement:
 
 
 # --- judging ----------------------------------------------------------------------------------------------
+def most_suspected(p_replaced, special):
+    """Find the token that is most likely a fake: its place, where the first token has place 0.
+
+    p_replaced: a list of T probabilities; special: a list of T bools, True at tokens that are nobody's words and
+    cannot be fakes. Of several equally suspect places it is the first.
+    """
+    ordinary = [place for place, is_special in enumerate(special) if not is_special]
+    return max(ordinary, key=lambda place: p_replaced[place])
+
+
 def judge(text, model=None, tokenizer=None, mask=None, seed=0, temperature=1.0, top=5, samples=None):
     """Hide places of a sentence, let the generator fill them, and ask the discriminator about every piece.
 

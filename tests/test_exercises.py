@@ -131,6 +131,36 @@ def test_every_mistake_we_know_gets_its_own_sentence(name):
 # --- wrong answers that people write --------------------------------------------------------------
 
 WRONG = {
+    "most_suspected": {
+        "(p_replaced, special): by argmax": ("""
+            import numpy
+            return int(numpy.argmax(p_replaced))""", "You counted [CLS] and [SEP] too"),
+        "(p_replaced, special): the first and the last left out": ("""
+            return p_replaced.index(max(p_replaced[1:-1]))""", "it returns"),
+        "(p_replaced, special): the number": ("""
+            highest = 0
+            for p, skip in zip(p_replaced, special):
+                if not skip and p > highest:
+                    highest = p
+            return highest""", "You return the probability itself"),
+        "(p_replaced, special): filtered first": ("""
+            p = [p for p, skip in zip(p_replaced, special) if not skip]
+            return max(range(len(p)), key=p.__getitem__)""", "You counted places without [CLS]"),
+        "(p_replaced, special): a loop with >=": ("""
+            best = None
+            for place in range(len(p_replaced)):
+                if not special[place] and (best is None or p_replaced[place] >= p_replaced[best]):
+                    best = place
+            return best""", "Of several equal tokens you took the last"),
+        "(p_replaced, special): special ones alone": ("""
+            return max((p, place) for place, (p, skip) in enumerate(zip(p_replaced, special)) if skip)[1]""",
+            "it returns"),
+        "(p_replaced, special): blanked in place": ("""
+            for place, skip in enumerate(special):
+                if skip:
+                    p_replaced[place] = -1
+            return p_replaced.index(max(p_replaced))""", "It changes its input"),
+    },
     "mask_tokens": {
         "(ids, special, rate, mask_id, keep=0.0, rng=None): a coin each": ("""
             chosen = (torch.rand(ids.shape, generator=rng) < rate) & ~special

@@ -148,7 +148,7 @@ def compare(exercise, function):
 def refuse_changed(exercise, before, after):
     for name, old, new in zip(inspect.signature(exercise.reference).parameters, before, after, strict=False):
         if not same(old, new):
-            copied = "copy" if isinstance(new, np.ndarray) else "clone"
+            copied = "clone" if isinstance(new, torch.Tensor) else "copy"
             raise NotYet(f"It changes its input: `{name}` was {show(old)} and is {show(new)} afterwards. Work on "
                          f"a copy, `{name}.{copied}()`.")
 

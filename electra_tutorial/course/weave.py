@@ -224,9 +224,14 @@ def minutes_sentence(source):
     """How long the lesson runs, as measured; "not yet measured" where nobody has."""
     path = source.parents[1] / MINUTES
     measured = json.loads(path.read_text("utf-8")).get(source.stem, {}) if path.exists() else {}
-    said = [f"{measured[kind]:.0f} minutes on {where}" if kind in measured else f"on {where} not yet measured"
+    said = [f"{minutes_of(measured[kind])} on {where}" if kind in measured else f"on {where} not yet measured"
             for kind, where in (("cpu", "two CPU cores"), ("gpu", "a GPU"))]
     return f"**Running time of all cells:** {'; '.join(said)}."
+
+
+def minutes_of(number):
+    """Minutes in words, rounded."""
+    return "under a minute" if number < 0.95 else f"{number:.0f} minute{'s' * (round(number) != 1)}"
 
 
 # --- writing a notebook -------------------------------------------------------------------------------

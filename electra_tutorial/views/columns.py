@@ -4,7 +4,8 @@ P(replaced) is small nearly everywhere, so what counts is how far it lies from w
 nothing: the base rate. That distance, in nats of log-odds, is what colours show.
 """
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
 
 from electra_tutorial.errors import UserError
 
@@ -87,22 +88,23 @@ def rows_shown(judgement, columns, against):
     hidden = set() if judgement.mask else {"masked", "sampled"}
     hidden |= set() if against == "unedited" else {"before"}
     hidden |= {name for name in ("truth", "verdict") if not any(c.rows[name] for c in columns)}
+    if not any(column.known == "replaced" for column in columns):  # nothing was planted: an alarm may be right
+        hidden.add("verdict")
     return [name for name in ROWS if name not in hidden]
 
 
 def summary(judgement):
     """The strip in words: what was replaced by what, whether it was caught, and what is most suspected."""
-    ordinary = [place for place, special in enumerate(judgement.special) if not special]
-    most = max(ordinary, key=lambda place: judgement.p_replaced[place])
+    most = judgement.most_suspect
     places = [place for place in judgement.mask if truth_of(judgement, place) == "replaced"]
     parts = [replacement_in_words(judgement, place) for place in places[:4]]
     if len(places) > 4:
         parts.append(f"and {len(places) - 4} more")
     if not parts:
         parts = ["nothing was replaced" if judgement.mask else "read as it is, nothing hidden"]
-    return (f"{len(ordinary)} pieces: {', '.join(parts)}. Most suspected: {judgement.corrupted[most]} "
-            f"(place {most}), {percent(judgement.p_replaced[most])}; the base rate is "
-            f"{percent(judgement.base_rate)}.")
+    return (f"{judgement.special.count(False)} pieces: {', '.join(parts)}. "
+            f"Most suspected: {judgement.corrupted[most]} (place {most}), {percent(judgement.p_replaced[most])}; "
+            f"the base rate is {percent(judgement.base_rate)}.")
 
 
 def replacement_in_words(judgement, place):
@@ -122,10 +124,26 @@ def word_columns(judgement, words):
     return columns
 
 
-def best_guess(judgement, words):
-    """The most suspected word, and whether it was really replaced, in a sentence."""
+def marked(columns, places):
+    """The same columns; those at these places say that their word is new."""
+    return [replace(column, known="replaced", rows=column.rows | {"truth": "changed"}) if place in places else column
+            for place, column in enumerate(columns)]
+
+
+def changes(before, after):
+    """What turned one list of words into another: the places of the new words, and a sentence about it."""
+    edits = [edit for edit in SequenceMatcher(None, before, after, False).get_opcodes() if edit[0] != "equal"]
+    new = {place for _, _, _, start, end in edits for place in range(start, end)}
+    told = [f"{' '.join(before[a:b]) or 'nothing'} → {' '.join(after[c:d]) or 'nothing'}" for _, a, b, c, d in edits]
+    return new, f"Changed: {', '.join(told)}." if edits else "Nothing was changed."
+
+
+def best_guess(judgement, words, judged=True):
+    """The most suspected word, and, if that is to be judged, whether it was really replaced, in a sentence."""
     suspicion = [-1 if p is None else p for p in judgement.word_suspicion()]
     most = suspicion.index(max(suspicion))
+    if not judged:
+        return f"suspects “{words[most]}” most, {percent(suspicion[most])}."
     right = "really replaced" if judgement.word_labels()[most] else "not replaced"
     right = right if any(judgement.word_labels()) else "nothing was replaced"
     return f"suspects “{words[most]}” most, {percent(suspicion[most])} ({right})."

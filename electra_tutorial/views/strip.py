@@ -11,15 +11,17 @@ from electra_tutorial.errors import UserError
 from electra_tutorial.views.columns import (
     ROWS,
     best_guess,
+    changes,
     columns_of,
     drawn_in_words,
+    marked,
     percent,
     probability_at,
     rows_shown,
     summary,
     word_columns,
 )
-from electra_tutorial.views.terminal import compared_text, strip_text
+from electra_tutorial.views.terminal import compared_text, strip_text, words_text
 
 FULL = 4.0  # nats of log-odds at which a colour is full: 55 times the odds of the base rate
 ORANGE, BLUE = (245, 133, 24), (110, 175, 235)  # black letters keep a contrast above 7 on both
@@ -135,14 +137,14 @@ def shade(nats):
     return "#" + "".join(f"{round(255 + (c - 255) * share):02x}" for c in full)
 
 
-def legend(reference):
+def legend(reference, rings="Ring: really replaced; dotted: hidden, but no fake."):
     """What the colours mean: five of them with their probabilities, or by how much the odds moved."""
     steps = (-4, -2, 0, 2, 4)
     labels = [percent(probability_at(n, reference)) if reference else f"×{math.exp(n):.2g}" for n in steps]
     swatches = "".join(swatch(n, label) for n, label in zip(steps, labels, strict=True))
     compared = f"the base rate, {percent(reference)}" if reference else "the odds before the replacements"
     return (f'<div style="font-size:12px;{PALE_INK}margin:0 0 4px 0">Colour: how far from {compared}. '
-            f"{swatches} Ring: really replaced; dotted: hidden, but no fake.</div>")
+            f"{swatches}<br>{rings}</div>")
 
 
 def swatch(nats, label):
@@ -210,3 +212,21 @@ def compared_row(name, judgement, words):
     guess = escape(best_guess(judgement, words))
     head = f'<div style="margin:0 0 4px 0;{INK}"><b><bdi>{escape(name)}</bdi></b> <bdi>{guess}</bdi></div>'
     return head + wrapped(boxes) + "".join(map(note_box, judgement.notes))
+
+
+# --- two sentences ------------------------------------------------------------------------------------------
+def twin_strip(before, after):
+    """One model's opinion of a sentence before and after you changed it, word by word: a `Strip`.
+
+    before, after: `Judgement`s of the two, made with `mask=[]`. Words of the second that the first has not carry
+    a ring and the word "changed".
+    """
+    words = before.corrupted_words(), after.corrupted_words()
+    new, change = changes(*words)
+    columns = word_columns(before, words[0]), marked(word_columns(after, words[1]), new)
+    alt = f"{change} Of the first sentence it {best_guess(before, words[0], False)} " \
+          f"Of the second it {best_guess(after, words[1], False)} The base rate is {percent(before.base_rate)}."
+    rows = [wrapped([word_box([column], ["sampled", "p", "truth"]) for column in line]) for line in columns]
+    notes = map(note_box, dict.fromkeys([*before.notes, *after.notes]))
+    html = figure_box(alt, [*rows, legend(before.base_rate, "Ring: a word that is new."), *notes])
+    return Strip(html, "\n".join([*map(words_text, columns), alt]), alt)

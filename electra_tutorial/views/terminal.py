@@ -96,6 +96,17 @@ def compared_text(judged, words):
         rows = {"sampled": column[0].rows["sampled"], "truth": column[0].rows["truth"]}
         rows |= {f"model {n}": c.rows["p"] for n, c in enumerate(column)}
         columns.append(Column(rows, 0.0, 0.0, "", ""))
+    return table_text(columns, names)
+
+
+def words_text(columns):
+    """A sentence as text: a row of words, and one of numbers below."""
+    rows = {"sampled": "", "p": ROWS["p"], "truth": ""}
+    return table_text(columns, {name: label for name, label in rows.items() if any(c.rows[name] for c in columns)})
+
+
+def table_text(columns, names):
+    """Columns below one another in as many lines as they need. names: {row: what stands at its left}."""
     width, margin = shutil.get_terminal_size((100, 24)).columns, max(map(text_width, names.values())) + 1
     lines = lines_of(columns, names, max(40, width) - margin)
     return "\n".join("\n".join(
