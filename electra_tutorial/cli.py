@@ -17,6 +17,7 @@ from electra_tutorial import __version__
 from electra_tutorial.errors import UserError
 from electra_tutorial.presets import PRESETS, Preset
 
+EXPERIMENT_NAMES = ("curves", "generator-size", "lambda", "masking")  # here, so that --help waits for no PyTorch
 STOPPED, CLOSED_PIPE = 130, 141  # what shells report for a program ended by Ctrl-C, and by a closed pipe
 
 
@@ -221,6 +222,26 @@ def bench(args):
         print_json(result)
     else:
         print(bench.table(result))
+
+
+def experiment(args):
+    from electra_tutorial import experiments
+
+    out = args.out or Path("runs") / "experiments" / f"{args.name}.jsonl"
+    try:
+        lines = experiments.run_experiment(args.name, args.seeds, out, tell)
+    except KeyboardInterrupt:
+        tell(f"Stopped. What was finished is kept in {out}: the same command goes on from there.")
+        return STOPPED
+    if args.figure:
+        from electra_tutorial.views.experiment import experiment_figure
+
+        tell(f"The figure is {experiment_figure(lines, title=args.name).save(args.figure)}.")
+    if args.json:
+        print_json(experiments.summary(lines))
+    else:
+        print(experiments.table(lines))
+    return 0
 
 
 def lab(args):
@@ -505,3 +526,16 @@ def add_export_and_bench(commands):
         "electra-tutorial bench --json")
     one.add_argument("--seconds", type=minutes, default=60.0, metavar="S", help="how long, about (default: 60)")
     add_json(one, "all figures")
+
+    one = add_command(
+        commands, experiment, "experiment",
+        "train variants of a small model over several seeds, and compare them",
+        "electra-tutorial experiment generator-size --seeds 3\n"
+        "  electra-tutorial experiment curves --out data/results/curves.jsonl --figure curves.png\n\n"
+        "Finished runs stand in --out: what was stopped goes on, and what is there is only shown.")
+    one.add_argument("name", metavar="NAME", help=f"{', '.join(EXPERIMENT_NAMES)}")
+    one.add_argument("--seeds", type=int, default=3, metavar="N", help="runs of each variant (default: 3)")
+    one.add_argument("--out", type=Path, metavar="FILE", help=(
+        "where results are kept, a line of JSON each (default: runs/experiments/NAME.jsonl)"))
+    one.add_argument("--figure", type=Path, metavar="FILE", help="draw the exams too: a .png, .svg or .pdf")
+    add_json(one, "the table")

@@ -490,10 +490,12 @@ class Training:
                 say(f"Going on with {name} {self.config()[name]} instead of {config[name]}: right, but not bit for "
                     "bit the same.")
 
-    def finish(self, finished):
+    def finish(self, finished, watch=None):
         """Write down what there is, say how to go on if there is more to do, and hand over the `Run`."""
         if self.rank == 0 and not (self.history and self.history[-1]["step"] == self.step):
             self.evaluate(QUICK_EXAM)
+            if watch:
+                watch(self)
         metrics = self.metrics() if self.rank == 0 else {}
         if self.folder:
             self.save_checkpoint()
@@ -625,7 +627,7 @@ def pretrain(preset="laptop", corpus="course", out_dir=None, model=None, *, minu
                 where = f"{describe(training.device)} in {training.dtype}"
                 say(f"{training.total} steps on {where}: about {estimate / 60:.0f} min.")
         finished = run_loop(training, stop, watch, quiet, evaluations)
-        return training.finish(finished)
+        return training.finish(finished, watch)
 
 
 def find_preset(preset):

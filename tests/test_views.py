@@ -2,6 +2,7 @@
 import re
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from html.parser import HTMLParser
 from types import SimpleNamespace
@@ -13,14 +14,17 @@ from conftest import toy_preset, toy_sentences
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from electra_tutorial.corpus import Corpus
 from electra_tutorial.errors import UserError
 from electra_tutorial.judgement import attentions_of, judge, rejudge
 from electra_tutorial.model import Electra
 from electra_tutorial.tokens import train_tokenizer
+from electra_tutorial.training import pretrain
 from electra_tutorial.views import curves
 from electra_tutorial.views.attention import attention_grid, attention_map
 from electra_tutorial.views.columns import log_odds_above, percent, probability_at
 from electra_tutorial.views.curves import LiveCurves, curves_of, timelapse_figure, training_curves
+from electra_tutorial.views.dashboard import Dashboard, dashboard_figure
 from electra_tutorial.views.picture import FONTS, Picture, new_figure
 from electra_tutorial.views.strip import compare_strips, shade, strip_text, token_strip
 from electra_tutorial.views.terminal import text_width
@@ -215,7 +219,8 @@ def rows_of(lines, name):
 def test_wide_characters_take_two_cells():
     assert text_width("dog") == 3 and text_width("李华") == 4 and text_width("é") == 1
     judged = SimpleNamespace(**{**vars(JUDGED), "pieces": ["[CLS]", "李华", *JUDGED.pieces[2:]],
-                                "masked": JUDGED.masked, "special": JUDGED.special})
+                                "masked": JUDGED.masked, "special": JUDGED.special,
+                                "most_suspect": JUDGED.most_suspect})
     original, masked = (next(line for line in strip_text(judged, width=100).split("\n") if line.startswith(name))
                         for name in ("original", "masked"))
     assert text_width(original[: original.index("small")]) == masked.index("small")
@@ -256,7 +261,7 @@ def history(n=4, **changes):
     return [{
         "step": 100 * i, "tokens_seen": 50_000 * i, "exam_easy_auc": 0.5 + 0.1 * i, "exam_medium_auc": 0.5 + 0.08 * i,
         "exam_pairs": 0.5 + 0.09 * i, "mlm_loss": 7 - 0.3 * i, "mlm_loss_unigram": 6.5, "rtd_loss": 0.7 - 0.1 * i,
-        "rtd_loss_floor": 0.4, **changes,
+        "rtd_loss_floor": 0.4, "rtd_auc": 0.5 + 0.05 * i, "rtd_recall": 0.1 * i, "replaced_share": 0.14, **changes,
     } for i in range(n)]
 
 
@@ -325,8 +330,8 @@ def test_curves_draw_the_history_and_its_floors():
 
 def test_curves_say_what_they_mean():
     words = " ".join(words_in(training_curves(history())))
-    for expected in ("chance", "the opponent improves too", "thousand tokens seen", "Generator (MLM)",
-                     "loss (nats a token)", "guesses by frequency alone", "easy: a random word 0.80"):
+    for expected in ("chance 0.50", "thousand tokens seen", "Generator (MLM): loss in nats a hidden token",
+                     "loss in nats a token", "baseline: guesses by frequency alone", "easy: a random word 0.80"):
         assert expected in words
 
 
@@ -424,13 +429,13 @@ def test_live_curves_are_updated_in_one_place(monkeypatch):
 
 def test_live_curves_cost_little_but_never_miss_the_end(monkeypatch):
     page, live = FakePage(monkeypatch), LiveCurves()
-    slow = curves.training_curves
+    draw = live.draw
 
     def drawing_takes_a_second(*given):
         page.clock += 1
-        return slow(*given)
+        return draw(*given)
 
-    monkeypatch.setattr(curves, "training_curves", drawing_takes_a_second)
+    live.draw = drawing_takes_a_second
     for step in range(101):
         page.clock += 1
         live(SimpleNamespace(history=history(2), step=step, total=100))
@@ -442,3 +447,102 @@ def test_live_curves_cost_little_but_never_miss_the_end(monkeypatch):
 def test_live_curves_do_nothing_outside_a_notebook():
     live = LiveCurves()
     assert live(SimpleNamespace(history=history(), step=1, total=1)) is None and live.handle is None
+
+
+# --- the dashboard ----------------------------------------------------------------------------------------------
+class Bench(FakePage):
+    """A page that remembers whole bundles, for `display(..., raw=True)`."""
+
+    def display(self, what, display_id, raw=False):
+        return super().display(what, display_id)
+
+
+def play_history(rows=4, step=3, total=3):
+    return SimpleNamespace(history=history(rows), step=step, total=total, seconds=3.0, tokens_seen=3000,
+                           losses=torch.tensor([5.0, 0.4]))
+
+
+def test_the_dashboard_draws_the_exam_first_then_losses_auc_recall_and_the_share_of_fakes():
+    exam, mlm, rtd, auc, shares = lines_in(dashboard_figure(history()))
+    assert exam[0] == [row["exam_easy_auc"] for row in history()]
+    for lines, key, baseline in ((mlm, "mlm_loss", 6.5), (rtd, "rtd_loss", 0.4)):
+        assert lines == [[row[key] for row in history()], [baseline] * 4]
+    assert auc == [[row["rtd_auc"] for row in history()], [0.5, 0.5]]
+    assert shares == [[row["rtd_recall"] for row in history()], [row["replaced_share"] for row in history()]]
+    assert "In its own game" in dashboard_figure(history()).alt
+
+
+def test_the_button_sets_an_event_from_any_thread_and_does_nothing_else(monkeypatch):
+    page, board = Bench(monkeypatch), Dashboard("Mine")
+    board.open(play_history(step=0))
+    shown, streams = len(page.shown), torch.get_rng_state()
+    presses = threading.Thread(target=board.button.click)
+    presses.start()
+    presses.join()
+    assert board.stop.is_set() and len(page.shown) == shown and not page.updated
+    assert torch.equal(streams, torch.get_rng_state())
+
+
+def test_a_saved_notebook_keeps_a_picture_and_words_and_no_dead_button(monkeypatch):
+    page, board = Bench(monkeypatch), Dashboard("Mine")
+    board(play_history(1, step=0))
+    button = next(one for one in page.shown if isinstance(one, dict))
+    assert "text/html" in button and "application/vnd.jupyter.widget-view+json" in button
+    board(play_history(4, step=3))
+    assert "finished" in page.updated[-1].data and board.button is None
+    stopped = Dashboard("Mine")
+    stopped(play_history(1, step=0))
+    stopped.stop.set()
+    stopped(play_history(2, step=1))
+    assert "Stopped after step 1" in page.updated[-1].data
+    assert any(getattr(one, "alt", "").startswith("Mine. Exam") for one in page.updated)
+
+
+def test_pressed_in_another_thread_the_button_ends_a_run_with_a_checkpoint_that_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setenv("ELECTRA_TUTORIAL_DATA", str(tmp_path / "data"))
+    settings = dict(steps=12, dtype="float32", device="cpu", quiet=True, evaluations=2)
+    corpus = Corpus("toy", {"toy": toy_sentences(400)}, {"toy": toy_sentences(460)[400:]})
+    whole = pretrain(toy_preset(), corpus, **settings)
+    Bench(monkeypatch)
+    board = Dashboard()
+
+    def press_at_five(training):
+        if training.step == 5:
+            presses = threading.Thread(target=board.button.click)
+            presses.start()
+            presses.join()
+        Dashboard.progress(board, training)
+
+    board.progress = press_at_five
+    half = pretrain(toy_preset(), corpus, tmp_path / "run", watch=board, stop=board.stop, **settings)
+    assert not half.finished and half.metrics["steps"] == 5 and (tmp_path / "run" / "checkpoint").is_dir()
+    again = Dashboard()
+    rest = pretrain(toy_preset(), corpus, tmp_path / "run", resume=True, watch=again, stop=again.stop, **settings)
+    assert rest.finished
+    pairs = zip(whole.electra.parameters(), rest.electra.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_outside_a_notebook_a_watched_run_shows_the_plain_bar(tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("ELECTRA_TUTORIAL_DATA", str(tmp_path / "data"))
+    corpus = Corpus("toy", {"toy": toy_sentences(400)}, {"toy": toy_sentences(460)[400:]})
+    board, more = Dashboard(), dict(steps=3, dtype="float32", device="cpu", evaluations=1)
+    pretrain(toy_preset(), corpus, watch=board, stop=board.stop, **more)
+    assert "3/3" in capfd.readouterr().err
+    assert board.handle is None and board.button is None
+
+
+def test_watching_costs_what_it_says(monkeypatch):
+    page, board = Bench(monkeypatch), Dashboard()
+    draw = board.draw
+
+    def drawing_takes_a_second(*given):
+        page.clock += 1
+        return draw(*given)
+
+    monkeypatch.setattr("electra_tutorial.views.dashboard.time.monotonic", lambda: page.clock)
+    board.draw = drawing_takes_a_second
+    for step in range(201):
+        page.clock += 1
+        board(play_history(2, step=step, total=1000))
+    assert 1 / 201 <= board.cost() <= 0.04

@@ -17,7 +17,8 @@ def attention_map(pieces, attention, title="One attention head", marked=()):
     """
     attention = checked(pieces, attention)
     T = len(pieces)
-    cell, font = max(0.17, min(0.34, 9 / T)), max(6, min(10, 260 / T))  # inches, points: 64 pieces still fit
+    # Inches and points: up to 26 pieces it is no taller than a laptop's window, and 64 can still be read.
+    cell, font = max(0.155, min(0.34, 4 / T)), max(6, min(10, 240 / T))
     side = max(3.2, cell * T) + 1.2
     figure = new_figure(side + 0.9, side)
     axes = figure.subplots()

@@ -49,42 +49,48 @@ def training_curves(history, title=None):
         raise UserError("There is no evaluation to draw yet: train for some steps first.")
     figure = new_figure(9.6, 4.8)
     parts = [["exam", "generator"], ["exam", "discriminator"]]
-    axes = figure.subplot_mosaic(parts, width_ratios=[1.6, 1])
+    axes = figure.subplot_mosaic(parts, width_ratios=[1.25, 1])
     draw_exam(axes["exam"], history)
-    draw_loss(axes["generator"], history, "mlm_loss", ORANGE, "guesses by frequency alone")
-    draw_loss(axes["discriminator"], history, "rtd_loss", BLUE, "says the same of every token")
-    axes["generator"].set_title("Generator (MLM)", loc="left", fontsize=10)
-    axes["discriminator"].set_title("Discriminator (RTD)\nthe opponent improves too", loc="left", fontsize=10)
+    draw_loss(axes["generator"], history, "mlm_loss", ORANGE, "baseline: guesses by frequency alone")
+    draw_loss(axes["discriminator"], history, "rtd_loss", BLUE, "baseline: says the same of every token")
+    axes["generator"].set(xlabel="", xticklabels=[])
+    axes["generator"].set_title("Generator (MLM): loss in nats a hidden token", loc="left", fontsize=10)
+    axes["discriminator"].set_title("Discriminator (RTD): loss in nats a token", loc="left", fontsize=10)
     if title:
         figure.suptitle(title)
     return Picture(figure, " ".join(filter(None, [title and f"{title}.", curves_in_words(history)])))
 
 
 def draw_exam(axes, history):
-    """The three parts of the exam, each labelled at its end, and the line of chance."""
-    tokens = tokens_seen(history)
-    ends = []
+    """The three parts of the exam, each with its last score, and the line of chance."""
+    tokens, lowest = tokens_seen(history), 0.5
     for key, colour, marker in EXAM:
         values = column(history, key)
-        if np.isfinite(values).any():
-            axes.plot(tokens, values, color=colour, marker=marker, markersize=5)
-            ends.append((values[np.isfinite(values)][-1], FIGURES[key][0], colour))
-    axes.axhline(0.5, color=GREY, linestyle="--", linewidth=1)
-    axes.set_ylim(min([0.45, *(value - 0.03 for value, _, _ in ends)]), 1.0)
-    label_ends(axes, [*ends, (0.5, "chance", GREY)])
+        if (there := np.isfinite(values)).any():
+            label = f"{FIGURES[key][0]} {values[there][-1]:.2f}"
+            axes.plot(tokens, values, color=colour, marker=marker, markersize=5, label=label)
+            lowest = min(lowest, values[there].min())
+    axes.axhline(0.5, color=GREY, linestyle="--", linewidth=1, label="chance 0.50")
+    axes.set_ylim(min(0.25, lowest - 0.03), 1.0)  # room below chance, where nothing is drawn, for the names
+    axes.legend(loc="lower right", frameon=False, fontsize=9, labelcolor="linecolor", labelspacing=0.2)
     axes.set_title("The exam: the same questions for every model", loc="left", fontsize=10)
     axes.set_ylabel("AUC; share of pairs right")
     token_axis(axes, tokens)
 
 
-def draw_loss(axes, history, key, colour, floor_label):
-    """One loss, and what a trivial model would get."""
+def draw_loss(axes, history, key, colour, baseline):
+    """One loss, and what a trivial model would get. A high start is cut off, for it would press all else flat."""
     tokens, values, floor = tokens_seen(history), column(history, key), column(history, FLOORS[key])
     axes.plot(tokens, values, color=colour, marker="o", markersize=5)
-    axes.plot(tokens, floor, color=GREY, linestyle="--", marker="_", linewidth=1, label=floor_label)
-    axes.legend(loc="upper right", frameon=False, fontsize=8, labelcolor=GREY, handlelength=1.2)
-    axes.margins(y=0.15)  # leaves the corner to the legend: losses fall
-    axes.set_ylabel("loss (nats a token)")
+    axes.plot(tokens, floor, color=GREY, linestyle="--", marker="_", linewidth=1, label=baseline)
+    axes.legend(loc="upper right", frameon=False, fontsize=8, labelcolor=GREY, handlelength=1.2, borderaxespad=0.1)
+    shown = np.concatenate([values[1:], floor]) if len(values) > 2 else np.concatenate([values, floor])
+    low, high = np.nanmin(shown), np.nanmax(shown)
+    room = max(0.35 * (high - low), 0.03 * high)  # the upper half of it for the legend
+    axes.set_ylim(low - room / 2, high + room)
+    if values[0] > high + room:
+        axes.annotate(f"begins at {values[0]:.2g}", (0.14, 0.97), xycoords="axes fraction", va="top", fontsize=8,
+                      color=colour)
     token_axis(axes, tokens)
 
 
@@ -245,31 +251,37 @@ class LiveCurves:
     """A `watch` for `pretrain`: in a notebook it draws the curves so far, in one place; elsewhere nothing.
 
     Drawing takes at most `share` of the time since the run began (.03): in a short run it leaves moments out,
-    but never the first and never the last.
+    but never the first and never the last. draw: what makes a picture of a history and a title.
     """
 
-    def __init__(self, title=None, share=0.03):
-        self.title, self.share = title, share
+    def __init__(self, title=None, share=0.03, draw=training_curves):
+        self.title, self.share, self.draw = title, share, draw
         self.handle, self.began, self.spent = None, None, 0.0
         self.line, self.told = None, -math.inf
+        self.on_a_page = in_notebook()
+        if not self.on_a_page:
+            self.progress = None  # so that the run shows its own bar
 
     def __call__(self, training):
         """Called by the run after each evaluation."""
-        if not in_notebook():
+        if not self.on_a_page:
             return
         now = time.monotonic()
         self.began = self.began or now
-        last = training.step >= training.total
-        if self.handle is None or last or self.spent <= self.share * (now - self.began):
-            self.show(training_curves(training.history, self.title))
+        if self.handle is None or self.ended(training) or self.spent <= self.share * (now - self.began):
+            self.show(self.draw(training.history, self.title))
             self.spent += time.monotonic() - now
 
+    def ended(self, training):
+        """Whether no further step will come."""
+        return training.step >= training.total
+
     def progress(self, training):
-        """Called by the run after each step, in place of its bar: about once a second one line below the curves.
+        """Called by the run after each step, in place of its bar: about once a second one line of text.
 
         Text, not a widget: a notebook that is opened again still shows how far the run came.
         """
-        if not in_notebook() or (time.monotonic() - self.told < 1 and training.step < training.total):
+        if time.monotonic() - self.told < 1 and not self.ended(training):
             return
         from IPython.display import HTML, display
 
@@ -278,6 +290,7 @@ class LiveCurves:
             self.line = display(words, display_id=True)
         else:
             self.line.update(words)
+        self.spent += time.monotonic() - self.told
 
     def show(self, picture):
         """Draw into the place of the picture before."""

@@ -1,0 +1,67 @@
+"""How the runs of an experiment came out: for each variant a line, the mean of its seeds, in a band, all of them.
+
+Functions take the lines of a file of results (see `experiments.py`) and return a `Picture`.
+"""
+import numpy as np
+
+from electra_tutorial.errors import UserError
+from electra_tutorial.experiments import by_variant
+from electra_tutorial.views.curves import FIGURES, FLOORS, STYLES, column, label_ends, token_axis, tokens_seen
+from electra_tutorial.views.picture import GREY, Picture, new_figure
+
+SIDE_BY_SIDE = ("exam_easy_auc", "exam_medium_auc")
+
+
+def experiment_figure(lines, keys=SIDE_BY_SIDE, title=None):
+    """One panel for each figure of `keys`, one line and one band for each variant. A `Picture`.
+
+    A band reaches from the least to the most of a variant's seeds. Raises `UserError` when no run came to an end.
+    """
+    groups = {variant: [line["history"] for line in group if "history" in line]
+              for variant, group in by_variant(lines).items()}
+    groups = {variant: histories for variant, histories in groups.items() if histories}
+    if not groups:
+        raise UserError("No run of this experiment came to an end: there is nothing to draw.")
+    figure = new_figure(9.6, 3.4 if len(keys) < 3 else 3.0)
+    for axes, key in zip(figure.subplots(1, len(keys), squeeze=False)[0], keys, strict=True):
+        draw_bands(axes, groups, key)
+    if title:
+        figure.suptitle(title)
+    return Picture(figure, f"{title or 'An experiment'}. {' '.join(in_words(groups, key) for key in keys)}")
+
+
+def draw_bands(axes, groups, key):
+    """Mean and range of every variant, labelled at its end, and what a trivial model gets."""
+    what, axis, chance = FIGURES.get(key, (key, key, None))
+    ends = []
+    for (variant, histories), (colour, marker) in zip(groups.items(), STYLES * len(groups), strict=False):
+        tokens, values = spread_of(histories, key)
+        axes.plot(tokens, values.mean(0), color=colour, marker=marker, markersize=4)
+        axes.fill_between(tokens, values.min(0), values.max(0), color=colour, alpha=0.15, linewidth=0)
+        ends.append((values.mean(0)[-1], variant, colour))
+    if key in FLOORS:
+        tokens, floor = spread_of(next(iter(groups.values())), FLOORS[key])
+        axes.plot(tokens, floor.mean(0), color=GREY, linestyle="--", linewidth=1)
+        ends.append((floor.mean(0)[-1], "baseline", GREY))
+    elif chance is not None:
+        axes.axhline(chance, color=GREY, linestyle="--", linewidth=1)
+        ends.append((chance, "chance", GREY))
+    label_ends(axes, ends)
+    token_axis(axes, tokens)
+    axes.set_ylabel(axis)
+    axes.set_title(what, loc="left", fontsize=10)
+
+
+def spread_of(histories, key):
+    """Tokens at each evaluation, (evaluations,), and one figure of every run, (runs, evaluations)."""
+    values = np.array([column(history, key) for history in histories])
+    return np.mean([tokens_seen(history) for history in histories], axis=0), values
+
+
+def in_words(groups, key):
+    """How each variant ended, in a sentence."""
+    parts = []
+    for variant, histories in groups.items():
+        last = spread_of(histories, key)[1][:, -1]
+        parts.append(f"{variant} {last.mean():.2f} ({last.min():.2f} to {last.max():.2f} over {len(last)} seeds)")
+    return f"{FIGURES.get(key, (key,))[0]}: {'; '.join(parts)}."
