@@ -13,17 +13,19 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
+from electra_tutorial.course.weave import GLOSSARY
 from electra_tutorial.errors import UserError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LESSONS = REPOSITORY / "notebooks"
 MY_LESSONS = REPOSITORY / "my_lessons"
-SETTINGS = Path(__file__).resolve().parent / "jupyter"  # labconfig/page_config.json: the news pop-up is off
+# labconfig/page_config.json: the news pop-up is off; default_setting_overrides.json: a page of text opens to be read.
+SETTINGS = Path(__file__).resolve().parent / "jupyter"
 HANDED_OUT = ".handed_out.json"  # in my_lessons/: what was copied, to tell a student's change from ours
 
 
 def prepare(folder=None, fresh=None, lessons=None):
-    """Copy the lessons that `folder` (default: `my_lessons/`) lacks; return one line about each file written.
+    """Copy the lessons and the glossary that `folder` (default: `my_lessons/`) lacks; return a line about each.
 
     A copy that nobody has worked on is replaced when its lesson changes. One that has been worked on is kept,
     and the changed lesson arrives beside it as `NN_name.new.ipynb`. `fresh`: the number or name of one lesson
@@ -35,6 +37,7 @@ def prepare(folder=None, fresh=None, lessons=None):
     if not published:
         raise UserError(f"There are no lessons in {lessons}: run this from a clone of the course.")
     again = find_lesson(fresh, published) if fresh is not None else None
+    published += [path for path in [lessons / GLOSSARY] if path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lines = [start_over(folder, again)] if again else []
@@ -82,8 +85,9 @@ def hand_out_one(lesson, mine, handed):
     if found and latest in (found, before.get("lesson")):
         target, line = None, ""  # has it already
     elif found and found != before.get("copy"):
-        target = free_path(mine.parent, f"{lesson.stem}.new")
-        line = f"{lesson.name}: this lesson has changed; yours is kept, beside it is the new {target.name}"
+        target = free_path(mine.parent, f"{lesson.stem}.new", lesson.suffix)
+        what = "lesson" if lesson.suffix == ".ipynb" else "page"
+        line = f"{lesson.name}: this {what} has changed; yours is kept, beside it is the new {target.name}"
     if target:
         copy_whole(lesson, target)
     handed[lesson.name] = {"lesson": latest, "copy": latest if target == mine else before.get("copy", latest)}
@@ -94,12 +98,12 @@ def sha256(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def free_path(folder, stem):
-    """Return a path for a notebook where there is none yet: stem.ipynb, stem2.ipynb, stem3.ipynb ..."""
-    number, path = 1, folder / f"{stem}.ipynb"
+def free_path(folder, stem, suffix=".ipynb"):
+    """Return a path where there is no file yet: stem.ipynb, stem2.ipynb, stem3.ipynb ..."""
+    number, path = 1, folder / f"{stem}{suffix}"
     while path.exists():
         number += 1
-        path = folder / f"{stem}{number}.ipynb"
+        path = folder / f"{stem}{number}{suffix}"
     return path
 
 

@@ -23,6 +23,7 @@ from electra_tutorial.course.exercises import cards
 from electra_tutorial.errors import UserError
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+GLOSSARY = "glossary.md"  # beside the notebooks, and beside every copy of them
 MINUTES = "minutes.json"  # beside the notebooks, from `notebooks --time`: {lesson: {"cpu": 11.2, "gpu": 3.4}}
 MINUTES_HERE = "<!-- weave: minutes -->"
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
@@ -69,11 +70,17 @@ def weave_all(check=False, notebooks=NOTEBOOKS):
 
 
 def weave_kit(folder, notebooks=NOTEBOOKS):
-    """Write every lesson without hints and solutions into a new folder; return the paths. Raises UserError."""
+    """Write every lesson without hints and solutions into a new folder, and the glossary; return the paths.
+
+    Raises UserError for a folder that has something in it.
+    """
     folder, written = empty_folder(folder), []
     for source in sorted((Path(notebooks) / "source").glob("[0-9]*.py")):
         written.append(folder / f"{source.stem}.ipynb")
         write_whole(written[-1], weave(source, kit=True))
+    if (glossary := Path(notebooks) / GLOSSARY).exists():
+        written.append(folder / GLOSSARY)
+        write_whole(written[-1], glossary.read_text("utf-8"))
     return written
 
 

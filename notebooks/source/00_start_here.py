@@ -131,8 +131,8 @@ data_flow()
 # 2. A small network, the **generator**, guesses what stood there. One guess is drawn for each hidden place
 #    and written in. Such a guess is a **sample**.
 # 3. The **discriminator** reads the result and says of *every* token whether it is the original or was
-#    replaced. The right answers, the **labels**, cost nothing: they come from comparing with the text. If a
-#    sample happens to be the original, it counts as original.
+#    replaced. The right answers, the **labels**, cost nothing: they come from comparing with the text. A **lucky
+#    sample**, one that happens to be the original, counts as original.
 # 4. Each network gets a **loss**, a number that is large when it was wrong, and is changed a little to make
 #    its own smaller. Then the next sentence comes.
 #
