@@ -32,6 +32,32 @@ def rotate(x):
     return torch.cat([left * cos - right * sin, left * sin + right * cos], dim=-1)
 
 
+def split_heads(x, heads):
+    """Cut the features of each token into as many equal parts as there are heads, the first part for head 0.
+
+    x (B, T, D) -> (B, H, T, D/H): head h of token t has the features h D/H to (h + 1) D/H - 1 of token t.
+    """
+    B, T, D = x.shape
+    return x.view(B, T, heads, D // heads).transpose(1, 2)  # (B, T, H, D/H) -> (B, H, T, D/H)
+
+
+def merge_heads(x):
+    """Put the parts of each token side by side again: x (B, H, T, D/H) -> (B, T, D). It undoes `split_heads`."""
+    return x.transpose(1, 2).flatten(2)  # (B, T, H, D/H) -> (B, T, D)
+
+
+def attention_weights(query, key, visible=None):
+    """How much each token takes from each other: softmax(query key^T / sqrt(d)), shares that sum to 1 over keys.
+
+    query (..., T, d), key (..., T, d) -> (..., T, T), row = who looks, column = who is looked at. visible: bool,
+    broadcast to the result, False where nobody may look. (Vaswani et al. 2017, equation 1.)
+    """
+    scores = query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5  # (..., T, T)
+    if visible is not None:
+        scores = scores.masked_fill(~visible, float("-inf"))  # e^-inf = 0: no share, and the others sum to 1
+    return scores.softmax(dim=-1)
+
+
 class Attention(nn.Module):
     """Multi-head self-attention: each token gathers from all what it finds relevant (Vaswani et al. 2017, 3.2)."""
 
@@ -43,26 +69,18 @@ class Attention(nn.Module):
 
     def forward(self, x, attention_mask=None, return_attention=False):
         """x (B, T, D), attention_mask (B, T) bool, True = real -> (B, T, D), and (B, H, T, T) or None."""
-        B, T, D = x.shape
-        query, key, value = (
-            part.view(B, T, self.heads, D // self.heads).transpose(1, 2)  # (B, T, D) -> (B, H, T, D/H)
-            for part in self.query_key_value(x).chunk(3, dim=-1)
-        )
+        query, key, value = (split_heads(part, self.heads) for part in self.query_key_value(x).chunk(3, dim=-1))
         if self.positions == "rotary":
             query, key = rotate(query), rotate(key)
         visible = None if attention_mask is None else attention_mask[:, None, None, :]  # (B, 1, 1, T), of keys
         dropout = self.dropout if self.training else 0.0
         if return_attention:  # the same numbers, written out
-            scores = query @ key.transpose(-2, -1) / (D // self.heads) ** 0.5  # (B, H, T, T)
-            if visible is not None:
-                scores = scores.masked_fill(~visible, float("-inf"))
-            attention = scores.softmax(dim=-1)
-            mixed = F.dropout(attention, dropout) @ value
+            attention = attention_weights(query, key, visible)  # (B, H, T, T)
+            mixed = F.dropout(attention, dropout) @ value  # (B, H, T, D/H)
         else:
             attention = None
             mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=visible, dropout_p=dropout)
-        mixed = mixed.transpose(1, 2).reshape(B, T, D)  # (B, H, T, D/H) -> (B, T, D)
-        return self.output(mixed), attention
+        return self.output(merge_heads(mixed)), attention
 
 
 class Block(nn.Module):
