@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 
 from electra_tutorial.exam import load_exam, word_spans
-from electra_tutorial.metrics import average_precision, loss_floor, recall, roc_auc, unigram_loss
+from electra_tutorial.metrics import average_precision, found, loss_floor, recall, roc_auc, unigram_loss
 from electra_tutorial.model import forbid_special
 from electra_tutorial.objective import corrupt, mask_tokens, replaced_labels, sample_tokens
 from electra_tutorial.tokens import MASK_ID, PAD_ID, SPECIAL_TOKENS, make_rows
@@ -153,14 +153,10 @@ def find_replaced(discriminator, questions):
     counts 1/k.
     """
     logits = piece_logits(discriminator, [row for row, _, _ in questions])
-    suspicions, labels, found = [], [], []
-    for x, (_, words, position) in zip(logits, questions, strict=True):
-        suspicion = word_suspicion(x, words)
-        most = suspicion == suspicion.max()
-        suspicions.append(suspicion)
-        labels.append(np.arange(len(suspicion)) == position)
-        found.append(most[position] / most.sum())
-    return roc_auc(np.concatenate(suspicions), np.concatenate(labels)), float(np.mean(found))
+    suspicions = [word_suspicion(x, words) for x, (_, words, _) in zip(logits, questions, strict=True)]
+    positions = [position for _, _, position in questions]
+    labels = [np.arange(len(words)) == position for words, position in zip(suspicions, positions, strict=True)]
+    return roc_auc(np.concatenate(suspicions), np.concatenate(labels)), found(suspicions, positions)
 
 
 def pair_scores(discriminator, pairs):

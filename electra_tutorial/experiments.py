@@ -49,8 +49,7 @@ EXPERIMENTS = {one.name: one for one in (
     Experiment("curves", "what the curves of a good run, a collapsed one and a too strong generator look like", {
         "healthy": {},
         "collapsed": {"learning_rate": 0.03},
-        "generator too strong": {"generator_width": 128, "generator_layers": 4, "generator_heads": 4,
-                                 "generator_feed_forward": 512},
+        "generator too strong": {"discriminator_weight": 1.0},  # the tables that both share serve it alone
     }),
     Experiment("generator-size", "the generator's width as a share of the discriminator's, judged by the exam", {
         "1/2": {},

@@ -51,6 +51,20 @@ def recall(scores, labels, threshold=0.0):
     return float((scores[labels] > threshold).mean()) if labels.any() else float("nan")
 
 
+def found(suspicions, positions):
+    """The share of sentences in which the replaced word is the most suspect one of all.
+
+    suspicions: a list of arrays (W,), one number for each word of a sentence; positions: which word of each was
+    replaced, from 0. If k words tie for the most suspect and the replaced one is among them, it counts 1/k. nan
+    without any sentence.
+    """
+    shares = []
+    for suspicion, position in zip(suspicions, positions, strict=True):
+        most = np.asarray(suspicion) == np.max(suspicion)
+        shares.append(most[position] / most.sum())
+    return float(np.mean(shares)) if shares else float("nan")
+
+
 def loss_floor(share):
     """The loss in nats of always saying P(replaced) = share, when that is the replaced share: its binary
     entropy.

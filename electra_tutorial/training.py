@@ -187,6 +187,14 @@ def seconds_per_step(electra, rows, preset, device, dtype, steps=8):
     return sum(times[2:]) / steps
 
 
+def steps_in(minutes, seconds, spared=0.04):
+    """How many whole steps of so many seconds fit into the minutes, at least 2: one to warm up, one to come down.
+
+    `spared`: the share of the time that goes into exams and checkpoints instead.
+    """
+    return max(2, int(60 * minutes * (1 - spared) / seconds))
+
+
 def choose_dtype(electra, rows, preset, device):
     """Time float32 against bfloat16, which some chips only pretend to know -> (the faster, its seconds a step)."""
     names = ["float32"] if device.type == "mps" else ["float32", "bfloat16"]
@@ -311,7 +319,7 @@ class Training:
         else:
             seconds = seconds_per_step(self.electra, self.rows, self.preset, self.device, self.dtype)
         if steps is None and minutes is not None:
-            steps = int(60 * minutes * 0.96 / seconds)  # the rest goes into exams and checkpoints
+            steps = steps_in(minutes, seconds)
         if steps is None:
             steps = self.preset.tokens // (self.preset.batch_tokens * self.world)
         self.total = agreed(max(2, steps), self.world, self.device)

@@ -182,3 +182,152 @@ def unweighted(share):
 @loss_floor.mistake("The sign is wrong: logs of probabilities are negative, and a loss is not.")
 def negative(share):
     return -metrics.loss_floor(share)
+
+# --- unigram_loss ---------------------------------------------------------------------------------
+
+unigram_loss = Exercise(
+    metrics.unigram_loss, lesson=1, difficulty=2, minutes=8,
+    task="""
+        The loss in nats of a model that knows how often each piece occurs, and nothing else. `counts` `(V,)`:
+        how often each piece stood in the training text. Add one to every count, so that no probability is 0,
+        and divide by the new sum. `targets` `(N,)`: the ids of the pieces that really stood at N places.
+        Return the mean of -log P(target), a float.
+    """,
+    hint="""
+        `p = (counts + 1) / (counts + 1).sum()` is `(V,)`. `p[targets]`, an array used as an index, picks N
+        numbers from it, `(N,)`, one for each target. `np.log` is the natural logarithm.
+    """)
+
+
+@unigram_loss.cases
+def toy_counts():
+    yield np.array([3, 1, 0, 0]), np.array([0, 0, 1, 2])
+    yield np.array([0, 0, 0, 0]), np.array([3])
+    yield np.array([9, 0]), np.array([1, 1, 0])
+    for size in (5, 40):
+        yield np.random.randint(0, 50, size), np.random.randint(0, size, 3 * size)
+
+
+@unigram_loss.mistake("You did not add one to the counts: a piece that was never seen would cost infinitely much.")
+def without_one(counts, targets):
+    return float(-np.log(counts / max(1, counts.sum()))[targets].mean())
+
+
+@unigram_loss.mistake("You added one to the counts and divide by the old sum: your probabilities add up to "
+                      "more than 1.")
+def the_old_sum(counts, targets):
+    return float(-np.log((counts + 1) / max(1, counts.sum()))[targets].mean())
+
+
+@unigram_loss.mistake("That is in bits: `np.log` gives nats, `np.log2` bits.")
+def in_bits(counts, targets):
+    return metrics.unigram_loss(counts, targets) / float(np.log(2))
+
+
+@unigram_loss.mistake("The sign is wrong: a logarithm of a probability is below 0, and a loss is minus that.")
+def wrong_sign(counts, targets):
+    return -metrics.unigram_loss(counts, targets)
+
+
+@unigram_loss.mistake("You added the losses up: return their mean.")
+def summed(counts, targets):
+    return metrics.unigram_loss(counts, targets) * len(targets)
+
+
+@unigram_loss.mistake("You took the mean over the vocabulary: what is asked for is the mean over the `targets`, "
+                      "`p[targets]`.")
+def over_the_vocabulary(counts, targets):
+    p = (counts + 1) / (counts + 1).sum()
+    return float(-np.log(p).mean())
+
+
+@unigram_loss.mistake("That is the entropy of the training text, and it does not look at `targets`: the loss "
+                      "is on other text.")
+def entropy(counts, targets):
+    p = (counts + 1) / (counts + 1).sum()
+    return float(-(p * np.log(p)).sum())
+
+
+@unigram_loss.mistake("You took the logarithm of the mean probability: take the mean of the logarithms.")
+def log_of_the_mean(counts, targets):
+    p = (counts + 1) / (counts + 1).sum()
+    return float(-np.log(p[targets].mean()))
+
+
+@unigram_loss.mistake("That is the perplexity, e to the power of the loss.")
+def perplexity(counts, targets):
+    return float(np.exp(metrics.unigram_loss(counts, targets)))
+
+
+# --- found ----------------------------------------------------------------------------------------
+
+found = Exercise(
+    metrics.found, lesson=6, difficulty=2, minutes=8,
+    task="""
+        In each sentence one word was replaced. `suspicions` is a list of arrays `(W,)`, one for each sentence:
+        how suspect each of its words is. `positions` says which word was the replaced one, counted from 0.
+        Return the share of sentences in which that word is the most suspect of all, a float. If k words tie
+        for the most suspect and the replaced word is one of them, the sentence counts 1/k. Without any
+        sentence return `float("nan")`.
+    """,
+    hint="""
+        For one sentence: `most = suspicion == suspicion.max()` marks the most suspect words, nearly always
+        one. `most[position] / most.sum()` is 0, 1 or 1/k. The answer is the mean over the sentences.
+    """)
+
+
+@found.cases
+def three_sentences():
+    yield [np.array([0.1, 0.9, 0.2]), np.array([0.5, 0.4])], [1, 1]
+    yield [np.array([3.0, -1.0, 3.0, 0.0]), np.array([0.2, 0.1, 0.3])], [2, 2]
+    yield [np.array([-4.0, -2.0, -3.0])], [1]
+    yield [np.array([0.0, 0.0, 0.0, 0.0])], [3]
+    yield [np.array([0.9, 0.9, 0.1])], [2]
+    yield [], []
+    for _ in range(3):
+        lengths = np.random.randint(2, 9, 30)
+        yield ([np.random.normal(size=length).round(1) for length in lengths],
+               [int(np.random.randint(length)) for length in lengths])
+
+
+@found.mistake("Ties all count as found with you, so a model that says the same of every word would find all: "
+               "with k words on top it counts 1/k.")
+def ties_won(suspicions, positions):
+    pairs = zip(suspicions, positions, strict=True)
+    return float(np.mean([s[p] == s.max() for s, p in pairs])) if positions else nan
+
+
+@found.mistake("With a tie you take the first word alone: the replaced one may be another of the k, and "
+               "counts 1/k.")
+def first_of_the_tied(suspicions, positions):
+    pairs = zip(suspicions, positions, strict=True)
+    return float(np.mean([s.argmax() == p for s, p in pairs])) if positions else nan
+
+
+@found.mistake("You ask whether the replaced word is above 0.5: the question is whether it is above the other "
+               "words of its sentence.")
+def above_half(suspicions, positions):
+    pairs = zip(suspicions, positions, strict=True)
+    return float(np.mean([s[p] > 0.5 for s, p in pairs])) if positions else nan
+
+
+@found.mistake("You look for the least suspect word: it is the most suspect that counts.")
+def the_least(suspicions, positions):
+    return metrics.found([-s for s in suspicions], positions)
+
+
+@found.mistake("You return a number of sentences: divide by how many there are.")
+def a_count(suspicions, positions):
+    return metrics.found(suspicions, positions) * len(positions)
+
+
+@found.mistake("That is the share of pairs of words in the right order, the AUC within a sentence: here only "
+               "the most suspect word counts.")
+def within_sentences(suspicions, positions):
+    pairs = zip(suspicions, positions, strict=True)
+    return float(np.mean([metrics.roc_auc(s, np.arange(len(s)) == p) for s, p in pairs])) if positions else nan
+
+
+@found.mistake("All is well but where there is no sentence: return nan there, for 0 would claim a result.")
+def zero_of_nothing(suspicions, positions):
+    return metrics.found(suspicions, positions) if positions else 0.0

@@ -134,3 +134,70 @@ def each_group_for_itself(clip_gradients):
         "outburst of one model must not damp the other. Clip each group for itself.")
     assert gradients(groups)[0] == [[0.6, 0.8]], (
         f"The first of two groups became {gradients(groups)[0][0]} and should be [0.6, 0.8].")
+
+
+# --- steps_in -------------------------------------------------------------------------------------
+
+steps_in = Exercise(
+    training.steps_in, lesson=6, difficulty=1, minutes=4,
+    task="""
+        A step takes `seconds`. How many whole steps fit into `minutes`, if the share `spared` of the time
+        goes into exams and checkpoints? Return a whole number, never less than 2: one step to warm up, one
+        to come down.
+    """,
+    hint="""
+        Turn the minutes into seconds, keep the share `1 - spared` of them, divide. `int` cuts off what is no
+        whole step; `max(2, ...)` is the least.
+    """)
+
+
+@steps_in.cases
+def some_lengths():
+    yield 10, 0.05
+    yield 10, 0.05, 0.0
+    yield 0.5, 0.7, 0.1
+    yield 3, 0.0613, 0.04
+    yield 0.01, 2.0
+    yield 1, 100.0, 0.5
+    yield 2.5, 0.33, 0.25
+
+
+@steps_in.mistake("You took the minutes for seconds: there are 60 of these in each.")
+def minutes_for_seconds(minutes, seconds, spared=0.04):
+    return max(2, int(minutes * (1 - spared) / seconds))
+
+
+@steps_in.mistake("You left out what goes into exams and checkpoints: the share `1 - spared` remains for steps.")
+def nothing_spared(minutes, seconds, spared=0.04):
+    return max(2, int(60 * minutes / seconds))
+
+
+@steps_in.mistake("You kept the share that is spared, and it is the other part that is left for steps.")
+def the_other_share(minutes, seconds, spared=0.04):
+    return max(2, int(60 * minutes * spared / seconds))
+
+
+@steps_in.mistake("You round: a step that does not fit in whole must not be counted, so cut off with `int`.")
+def rounded(minutes, seconds, spared=0.04):
+    return max(2, round(60 * minutes * (1 - spared) / seconds))
+
+
+@steps_in.mistake("All is well but for very short times: a run has at least 2 steps.")
+def fewer_than_two(minutes, seconds, spared=0.04):
+    return int(60 * minutes * (1 - spared) / seconds)
+
+
+@steps_in.mistake("You multiply by the seconds of a step: the longer a step takes, the fewer there are. Divide.")
+def multiplied(minutes, seconds, spared=0.04):
+    return max(2, int(60 * minutes * (1 - spared) * seconds))
+
+
+@steps_in.mistake("The number is right, but it is no whole number (an `int`): nobody takes half a step.")
+def no_whole_number(minutes, seconds, spared=0.04):
+    return max(2.0, 60 * minutes * (1 - spared) / seconds)
+
+
+@steps_in.rule
+def whole_steps(steps_in):
+    got = steps_in(1, 0.7)
+    assert isinstance(got, int), f"In a minute you have {got!r} steps of 0.7 s: return a whole number, an `int`."
