@@ -409,18 +409,22 @@ def attentions_of(text, model=None, tokenizer=None, which="discriminator"):
     prediction. Raises `UserError` as `judge` does, and for a `which` that is neither model.
     """
     electra, tokenizer, _ = find_model(model, tokenizer)
-    if which not in ("discriminator", "generator"):
-        raise UserError(f"There is no {which!r} to look into: choose discriminator or generator.")
-    if isinstance(text, Judgement):
-        ids = text.corrupted_ids if which == "discriminator" else text.masked_ids
-    else:
-        ids = read_text(text, tokenizer, electra.preset.max_length).ids
+    ids = what_was_read(text, which, electra, tokenizer)
     with quietly(electra) as device:
         row = torch.tensor([ids], device=device)  # (1, T)
         visible = torch.ones_like(row, dtype=torch.bool)
         _, attentions = getattr(electra, which)(row, visible, return_attention=True)
     pieces = [tokenizer.id_to_token(i) for i in ids]
     return pieces, [layer[0].float().cpu().numpy() for layer in attentions]
+
+
+def what_was_read(text, which, electra, tokenizer):
+    """The ids, T of them, that one of the two models read: of a sentence, or of a `Judgement`."""
+    if which not in ("discriminator", "generator"):
+        raise UserError(f"There is no {which!r} to look into: choose discriminator or generator.")
+    if isinstance(text, Judgement):
+        return text.corrupted_ids if which == "discriminator" else text.masked_ids
+    return read_text(text, tokenizer, electra.preset.max_length).ids
 
 
 # --- the time-lapse -----------------------------------------------------------------------------------------
