@@ -140,6 +140,25 @@ def load_tokenizer(path):
 
 
 # --- words and pieces -------------------------------------------------------------------------------------
+def longest_match(word, vocabulary):
+    """Cut one word into the longest pieces that `vocabulary` holds, from left to right: a list of str.
+
+    A piece that does not begin the word is looked up with "##" in front. Where no piece fits, the whole word
+    is ["[UNK]"]. `vocabulary`: a set of pieces, or a dict with the pieces as keys. The `tokenizers` library
+    does the same to every word, only faster (and gives up on words of more than 100 characters).
+    """
+    pieces, start = [], 0
+    while start < len(word):
+        mark = "##" if start else ""
+        ends = range(len(word), start, -1)  # the longest first
+        end = next((end for end in ends if mark + word[start:end] in vocabulary), None)
+        if end is None:
+            return ["[UNK]"]
+        pieces.append(mark + word[start:end])
+        start = end
+    return pieces
+
+
 def word_groups(encoding):
     """Which pieces make up one word: a list of lists of piece positions, in order, special tokens left out.
 

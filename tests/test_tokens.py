@@ -27,6 +27,7 @@ from electra_tutorial.tokens import (
     decode_pieces,
     load_rows,
     load_tokenizer,
+    longest_match,
     make_rows,
     save_rows,
     save_tokenizer,
@@ -155,6 +156,17 @@ def test_a_foreign_tokenizer_is_refused(tmp_path):
 
 
 # --- words and pieces -------------------------------------------------------------------------------------
+@given(word=st.text("abcdefghijklmnopqrstuvwxyz'é#😀華", min_size=1, max_size=12))
+def test_the_longest_match_is_what_the_library_finds(tokenizer, word):
+    assert longest_match(word, tokenizer.get_vocab()) == [piece.value for piece in tokenizer.model.tokenize(word)]
+
+
+def test_the_longest_match_is_greedy_and_may_lead_nowhere():
+    assert longest_match("thing", {"th", "thi", "##ing", "##n", "##g"}) == ["thi", "##n", "##g"]
+    assert longest_match("thing", {"th", "thi", "##ing"}) == ["[UNK]"]
+    assert longest_match("thing", {"th", "ing"}) == ["[UNK]"]
+
+
 def words_of(tokenizer, text):
     encoding = tokenizer.encode(text)
     return ["".join(encoding.tokens[i].removeprefix("##") for i in group) for group in word_groups(encoding)]

@@ -196,12 +196,17 @@ def same(a, b):
 
 def difference(got, right, draws=False):
     """How an answer differs from the right one, as the end of a sentence; "" if it does not."""
-    if form(got) != form(right):
+    if form(got) != form(right) and not (is_text(got) and is_text(right)):
         missing = " Is there a `return`?" if got is None else ""
         return f"it returns {form(got)}, and should return {form(right)}.{missing}"
     if draws or same(got, right):
         return ""
     return f"it returns {show(got)}, and should return {show(right)}."
+
+
+def is_text(value):
+    """True for a list of strings, where what is in it says more than how many there are."""
+    return isinstance(value, list) and all(isinstance(part, str) for part in value)
 
 
 def form(value):
