@@ -1,6 +1,6 @@
 """Does it matter how a generator is told where a word stands? Lesson 04's three runs, with more than one seed.
 
-    OMP_NUM_THREADS=1 python benchmarks/positions.py         adds a line a run to benchmarks/positions.jsonl
+    python benchmarks/positions.py         adds a line a run to benchmarks/positions.jsonl
 
 The generator of the `laptop` preset learns the grammar's sentences for 1,000 steps without positions, with
 learned ones (the paper's) and with rotary ones. The loss is measured on 1,000 held-out sentences with one place
@@ -58,9 +58,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--threads", type=int, default=1, help="another number rounds otherwise: another run")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".jsonl"))
     args = parser.parse_args()
-    torch.set_num_threads(1)
+    torch.set_num_threads(args.threads)
     corpus, tokenizer, rows = prepare_text(PRESET, "grammar")
     preset = PRESET.with_changes(vocab_size=tokenizer.get_vocab_size())
     sentences = corpus.heldout["grammar"][:1000]
@@ -73,8 +74,8 @@ def main():
             generator = train(preset.with_changes(positions=positions), rows, args.steps, seed)
             with torch.no_grad():
                 loss = F.cross_entropy(generator(*seen), targets).item()
-            result = {"positions": positions, "seed": seed, "steps": args.steps, "loss": round(loss, 4),
-                      "best_possible": round(-sum(map(math.log, best)) / len(best), 4)}
+            result = {"positions": positions, "seed": seed, "threads": args.threads, "steps": args.steps,
+                      "loss": round(loss, 4), "best_possible": round(-sum(map(math.log, best)) / len(best), 4)}
             with args.out.open("a") as file:
                 file.write(json.dumps(result) + "\n")
             print(json.dumps(result), flush=True)
