@@ -135,8 +135,8 @@ Picture(figure, "Bars of nearly equal height near the line at 20 percent, and no
         "at the first and the last place, which are [CLS] and [SEP].")
 
 # %%
-many = torch.full((100, 102), 77)  # 100 rows of one token, 102 ordinary places each
-many[:, 0], many[:, -1] = 2, 3  # [CLS] and [SEP]
+many = torch.full((100, 102), 77)  # 100 rows of one token over and over
+many[:, 0], many[:, -1] = 2, 3  # [CLS] and [SEP]; 100 ordinary places are left
 for keep in (0.0, 0.15):
     masked_ids, chosen = mask_tokens(many, many < 5, 1.0, MASK_ID, keep, rng)
     hidden = masked_ids == MASK_ID
@@ -328,8 +328,8 @@ print(f"(B, T, V) is {50 * 20 * 8192:,} numbers, (N, V) {chosen.sum() * 8192:,}"
 assert torch.isclose(loss_everywhere(), loss_at_chosen(), atol=1e-5)
 
 # %% [markdown]
-# The same loss to the last digits, for a part of the price. In a small model this is the largest single
-# saving there is.
+# The same loss to the last digits, for a part of the price. For a generator that is mostly vocabulary there is no
+# larger saving.
 #
 # ## 6. From guesses to a word
 #
@@ -361,10 +361,11 @@ for name, found in fillings.items():
     print(f"{name:8} right {right:4.0%}, {kinds:5,} different words in {len(found):,}")
 
 # %% [markdown]
-# Argmax is right more often, and poorer. At "I drank a cup of [MASK]." a discriminator would see one and the
-# same word, in every round. It would learn to suspect that word, and nothing about the thousand others that may
-# be wrong. A draw takes each word as often as the generator believes in it: likely ones often, odd ones now
-# and then. (Sometimes it draws the original. Such a lucky sample counts as original: lesson 05.)
+# Argmax is right more often, and poorer: look at how many different words each of them uses, beside the text. At
+# "I drank a cup of [MASK]." a discriminator would see one and the same word, in every round. It would learn to
+# suspect that word, and nothing about the thousand others that may be wrong. A draw takes each word as often as
+# the generator believes in it: likely ones often, odd ones now and then. (Sometimes it draws the original. Such a
+# lucky sample counts as original: lesson 05.)
 #
 # **Drawing by hand.** Lay the probabilities side by side on a line from 0 to 1 and throw a dart, a random
 # number. Where it sticks, that is your word. The ends of the pieces are the running sums, `cumsum`.
@@ -491,7 +492,7 @@ print(f"P(are) = {guess_probability(read(sentence), 5):.2f}")
 from electra_tutorial.training import clip_gradients  # weave: exercise
 
 # %% [markdown]
-# (What is left for the plates is *were*. Only *is* and *was* are wrong, though the oven stands nearer.)
+# (What is left is *were*. *Is* and *was* are impossible, though the oven stands nearer than the plates.)
 #
 # **One step.** The optimiser is **AdamW**. For each weight it keeps two running averages, of the gradient and
 # of its square, and divides the first by the root of the second: every weight moves at about the same pace,
@@ -604,10 +605,10 @@ Picture(figure, "The loss of each batch falls steeply from log V through the uni
 # ### Is your loop the real one?
 #
 # Lesson 06 trains with `pretrain`, which moves the weights with its own `train_step`. That trains both networks
-# at once, on the loss generator + λ · discriminator. For an honest comparison all else is the same: first
-# weights, batch, random numbers for the masks, rate, and which weights decay. With λ = 0 the discriminator is
-# silent, and one step of yours should be one step of theirs. (The cell takes two: AdamW's first step is as long
-# whatever the gradient's length, so that a fault in the clipping would not show.)
+# at once, on the generator's loss + λ (*lambda*) times the discriminator's. For an honest comparison all else is
+# the same: first weights, batch, random numbers for the masks, rate, and which weights decay. With λ = 0 the
+# discriminator is silent, and one step of yours should be one step of theirs. (The cell takes two: AdamW's first
+# step is as long whatever the gradient's length, so that a fault in the clipping would not show.)
 #
 # **Guess first.** And with λ = 50, the paper's: which of the generator's tensors come out otherwise?
 
@@ -650,8 +651,8 @@ assert not silent
 # Attention looks at all words at once and knows no order. Without help, "the cook peels the onion" and "the
 # onion peels the cook" are the same to it (lesson 02). Two ways to tell it about places: *Learned* positions are
 # a table with one vector for each place, added to the embedding; that is the paper's way. *Rotary* positions
-# turn queries and keys, inside attention, by an angle that grows with the place, so that their product depends
-# on the distance of two words.
+# turn the vectors by which attention compares words (queries and keys, lesson 02) by an angle that grows with the
+# place, so that what comes out depends on the distance of two words.
 #
 # **Guess first.** The same loop, the same steps, three times: which is best? Does the one *without* positions
 # get below the unigram line at all? It does not even know where its gap is.
@@ -682,10 +683,11 @@ expect(results["learned"] < results["none"] - 0.2, "Places say more.")
 # | learned | 3.27 | 3.29 | 3.32 |
 # | rotary | 3.43 | 3.32 | 3.30 |
 #
-# Positions against none: 0.8 nats and more, whatever the seed. Learned against rotary: with seed 0 alone you would
+# Positions against none: 0.7 nats and more, whatever the seed. Learned against rotary: with seed 0 alone you would
 # have called learned the winner, with seed 2 rotary by a hair. Three seeds say: no difference that these runs can
-# show. (When we ran the cell above on two threads, rotary came out at 3.56, with seed 0 as well. Two threads add up
-# in another order, the last digits differ, and after 1,000 steps it is another run.) And all of it is said of short sentences of one grammar, after 1,000 steps.
+# show. Even the seed is not all. When we ran the cell above on two threads in place of one, rotary came out at
+# 3.56: two threads add up in another order, the last digits differ, and after 1,000 steps it is another run. And
+# all of it is said of short sentences of one grammar, after 1,000 steps.
 #
 # ## 9. What differs from the paper at this scale
 #
