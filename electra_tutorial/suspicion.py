@@ -33,41 +33,32 @@ FOOL = (
 
 # --- one judgement --------------------------------------------------------------------------------------------
 def suspected_word(judgement):
-    """The word that is suspected most, as the discriminator read it; of several equal ones the first.
+    """The word that is suspected most, as the discriminator read it.
 
-    A word is as suspect as the most suspect of its pieces. [CLS] and [SEP] belong to no word.
+    A word is as suspect as the most suspect of its pieces; [CLS] and [SEP] belong to no
+    word. Of several equal ones the first.
     """
-    pairs = zip(judgement.corrupted_words(), judgement.words, strict=True)
-    found = [(word, max(judgement.p_replaced[place] for place in places)) for word, places in pairs if places]
+    p, pairs = judgement.p_replaced, zip(judgement.corrupted_words(), judgement.words, strict=True)
+    found = [(word, max(p[place] for place in places)) for word, places in pairs if places]
     return max(found, key=lambda pair: pair[1])[0]
 
 
 def suspicion_gained(judgement):
-    """By how many nats of log-odds the replacements moved the suspicion of each piece: an array (T,).
+    """By how many nats the replacements moved each piece's log-odds: an array (T,).
 
-    Above 0: more suspect than in the sentence as it was typed. The log-odds of p are log(p / (1 - p)).
+    Above 0: more suspect than in the sentence as it was typed. The log-odds of p are
+    log(p / (1 - p)).
     """
     before, after = np.array(judgement.p_unedited), np.array(judgement.p_replaced)  # (T,) both
     return np.log(after / (1 - after)) - np.log(before / (1 - before))
 
 
 # --- what goes unnoticed --------------------------------------------------------------------------------------
-def quietest(frame, candidates, read):
-    """The candidate whose sentence raises the quietest alarm: its most suspected piece is the least suspect.
-
-    frame: a sentence with a gap written ___; candidates: a list of words; read: text -> `Judgement`. [CLS] and
-    [SEP] are left out.
-    """
-    def alarm(word):
-        judged = read(frame.replace("___", word))
-        return max(p for p, special in zip(judged.p_replaced, judged.special, strict=True) if not special)
-
-    return min(candidates, key=alarm)
-
-
 def unnoticed_fake():
-    """(before, after): two English sentences one word apart, of which the discriminator that comes with the
-    course suspects another word more than the exchanged one, and that one with less than one half.
+    """(before, after): two English sentences one word apart, unnoticed.
+
+    The discriminator that comes with the course suspects another word of `after` more,
+    and the exchanged one with less than one half.
     """
     before, number = "My sister lives in London with her two small cats.", 4
     for city in ("Paris", "Boston", "Rome", "Germany", "Tokyo"):

@@ -547,28 +547,6 @@ WRONG = {
             return np.log2(p / (1 - p)) - np.log2(q / (1 - q))""", "Nats are np.log"),
         "(judgement): a list": ("return list(reference(judgement))", "should return a array of float64"),
     },
-    "quietest": {
-        "(frame, candidates, read): the loudest": ("""
-            def alarm(word):
-                judged = read(frame.replace("___", word))
-                return max(p for p, special in zip(judged.p_replaced, judged.special) if not special)
-            return max(candidates, key=alarm)""", "the loudest candidate"),
-        "(frame, candidates, read): special too": ("""
-            tops = [max(read(frame.replace("___", word)).p_replaced) for word in candidates]
-            return candidates[tops.index(min(tops))]""", "counted [CLS] and [SEP]"),
-        "(frame, candidates, read): the mean": ("""
-            def alarm(word):
-                return np.mean(read(frame.replace("___", word)).p_replaced[1:-1])
-            return min(candidates, key=alarm)""", "the mean of a sentence"),
-        "(frame, candidates, read): in the gap": ("""
-            def alarm(word):
-                judged = read(frame.replace("___", word))
-                return judged.p_replaced[judged.pieces.index(word)]
-            return min(candidates, key=alarm)""", "the word in the gap alone"),
-        "(frame, candidates, read): the alarm": ("""
-            return min(max(read(frame.replace("___", word)).p_replaced[1:-1]) for word in candidates)""",
-            "You return the alarm"),
-    },
     "unnoticed_fake": {
         "(): one sentence": ("return 'The dog sat on the mat in the sun.'", "a tuple of two strings"),
         "(): the same": ("return reference()[0], reference()[0]", "The two sentences are the same"),

@@ -274,7 +274,7 @@ function render({ model, el }) {
         "caught when it is the most suspected word, or gets 50 % or more."),
       h("p", {}, "As written:"), drawWords(found.before, ""),
       ...(found.after.length ? [h("p", {}, "With your word:"), drawWords(found.after, "yours")] : []),
-      legend(setting.legends["base rate"], null), ...found.notes.map(note),
+      legend(setting.legends["base rate"], null, "Ring: your word."), ...found.notes.map(note),
     ];
   }
 
@@ -299,10 +299,10 @@ function render({ model, el }) {
   }
 
   // --- both ---
-  function legend(scale, found) {
+  function legend(scale, found, rings = "Ring: really replaced; dotted: hidden, but no fake.") {
     return h("p", { class: "legend" }, `Colour: how far from ${scale.what}${found ? ` (base rate ${found.base})` : ""}. `,
       scale.steps.map((step) => h("span", { style: `background-color:${step.colour}` }, step.label)),
-      " Ring: really replaced; dotted: hidden, but no fake.");
+      ` ${rings}`);
   }
 
   function note(words) {

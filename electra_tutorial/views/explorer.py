@@ -7,7 +7,9 @@ while one is answered, only the newest is answered.
 """
 import math
 import threading
+from contextlib import contextmanager
 
+import torch
 import traitlets
 
 from electra_tutorial.errors import UserError
@@ -113,13 +115,25 @@ def answer(request, models):
     try:
         if head["kind"] not in ANSWERS:
             raise UserError(f"The explorer has no part {head['kind']!r}: choose from {', '.join(PARTS)}.")
-        data, picture = ANSWERS[head["kind"]](request, models)
+        with one_thread():
+            data, picture = ANSWERS[head["kind"]](request, models)
         return head | data, picture
     except UserError as why:
         problem = str(why)
     except Exception as error:  # whatever it is, the next request must be answered
         problem = f"This could not be answered ({type(error).__name__}: {error}). Change something and try again."
     return head | {"problem": problem}, said_html(problem)
+
+
+@contextmanager
+def one_thread():
+    """A sentence is so little work that several threads only wait for one another."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def play_round(request, models):

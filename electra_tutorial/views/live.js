@@ -14,12 +14,17 @@ function h(tag, attributes = {}, ...children) {
   return element;
 }
 
-// Make el a view: hide the static twin while it is there, and keep JupyterLab's shortcuts out of it.
+// Make el a view: hide the static twin while it is there, and keep the notebook's shortcuts out of it.
 function begin(model, el, label) {
   el.classList.add("electra-live");
   el.setAttribute("role", "group");
   el.setAttribute("aria-label", label);
   el.dataset.lmSuppressShortcuts = "true";
+  // Keys that move a slider or type in a field are not for the notebook around it; its own combinations are.
+  el.addEventListener("keydown", (event) => {
+    const lab = event.ctrlKey || event.metaKey || event.key === "Escape" || (event.shiftKey && event.key === "Enter");
+    if (!lab) event.stopPropagation();
+  });
   el.append(h("style", {}, `.${model.get("twin")} { display: none; }`));
 }
 

@@ -47,7 +47,7 @@ function render({ model, el }) {
         "stroke-width": 0.6, "stroke-dasharray": score === 0.5 ? "5 3" : "" }),
       text({ x: LEFT - 4, y: y(score) + 4 }, score.toFixed(2), "end"));
     }
-    drawing.append(text({ x: LEFT + 2, y: y(0.5) + 13 }, "chance", "start"),
+    drawing.append(text({ x: WIDTH - RIGHT, y: y(0.5) + 13 }, "chance", "end"),
       text({ x: LEFT, y: HEIGHT - 8 }, `step ${film.moments[0].step}`, "start"),
       text({ x: WIDTH - RIGHT, y: HEIGHT - 8 }, `step ${film.moments[last].step}`, "end"));
     for (const curve of film.curves) {
