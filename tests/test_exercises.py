@@ -133,6 +133,56 @@ def test_every_mistake_we_know_gets_its_own_sentence(name):
 # --- wrong answers that people write --------------------------------------------------------------
 
 WRONG = {
+    "attention_at": {
+        "(attention, distance): columns look": ("""
+            return reference(attention.T, distance)""", "You look the other way"),
+        "(attention, distance): over all tokens": ("""
+            T = len(attention)
+            shares = [attention[i, i + distance] for i in range(T) if 0 <= i + distance < T]
+            return float(sum(shares) / T) if shares else float("nan")""", "You divide by T"),
+        "(attention, distance): round the end": ("""
+            T = len(attention)
+            if abs(distance) >= T:
+                return float("nan")
+            return float(sum(attention[i, (i + distance) % T] for i in range(T)) / T)""", "no neighbour there"),
+        "(attention, distance): nothing is zero": ("""
+            T = len(attention)
+            return reference(attention, distance) if abs(distance) < T else 0.0""", "so return nan"),
+    },
+    "attention_entropy": {
+        "(attention): in bits": ("""
+            return reference(attention) / 0.6931471805599453""", "gives bits"),
+        "(attention): negative": ("""
+            return -reference(attention)""", "The sign is missing"),
+        "(attention): nan at zero": ("""
+            import numpy
+            with numpy.errstate(all="ignore"):
+                return float(-(attention * numpy.log(attention)).sum(-1).mean())""", "A share of 0 makes yours nan"),
+        "(attention): over every entry": ("""
+            return reference(attention) / len(attention)""", "sum over each row first"),
+    },
+    "rollout": {
+        "(attentions): the first layer on the left": ("""
+            import numpy
+            T = attentions[0].shape[-1]
+            sources = numpy.eye(T)
+            for layer in attentions:
+                sources = sources @ ((layer.mean(0) + numpy.eye(T)) / 2)
+            return sources""", "wrong order"),
+        "(attentions): heads alone": ("""
+            import numpy
+            sources = numpy.eye(attentions[0].shape[-1])
+            for layer in attentions:
+                sources = layer.mean(0) @ sources
+            return sources""", "residual connection"),
+        "(attentions): mean of layers": ("""
+            import numpy
+            T = attentions[0].shape[-1]
+            return sum((layer.mean(0) + numpy.eye(T)) / 2 for layer in attentions) / len(attentions)""",
+            "so multiply them"),
+        "(attentions): twice as much": ("""
+            return 2.0 ** len(attentions) * reference(attentions)""", "do not halve"),
+    },
     "steps_in": {
         "(minutes, seconds, spared=0.04): in minutes": ("""
             return max(2, int(minutes * (1 - spared) // seconds))""", "You took the minutes for seconds"),
@@ -189,6 +239,69 @@ WRONG = {
                 if skip:
                     p_replaced[place] = -1
             return p_replaced.index(max(p_replaced))""", "It changes its input"),
+    },
+    "attention_weights": {
+        "(query, key, visible=None): columns": ("""
+            scores = query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5
+            if visible is not None:
+                scores = scores.masked_fill(~visible, -1e9)
+            return F.softmax(scores, -2)""", "Your columns sum to 1"),
+        "(query, key, visible=None): no scale": ("""
+            scores = query @ key.mT
+            if visible is not None:
+                scores = scores.masked_fill(~visible, float("-inf"))
+            return torch.softmax(scores, dim=-1)""", "did not divide by the square root"),
+        "(query, key, visible=None): .T": ("""
+            scores = query @ key.T / query.shape[-1] ** 0.5
+            if visible is not None:
+                scores = scores.masked_fill(~visible, float("-inf"))
+            return scores.softmax(-1)""", "it raises"),
+        "(query, key, visible=None): the mask times the shares": ("""
+            shares = torch.softmax(query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5, dim=-1)
+            return shares if visible is None else shares * visible.float()""", "no longer sums to 1"),
+        "(query, key, visible=None): the mask times the scores": ("""
+            scores = query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5
+            if visible is not None:
+                scores = scores * visible
+            return scores.softmax(-1)""", "e to the 0 is 1"),
+        "(query, key, visible=None): the mask for the scores": ("""
+            scores = query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5
+            if visible is not None:
+                scores = scores.masked_fill(visible, float("-inf"))
+            return scores.softmax(-1)""", "You hid the visible ones"),
+        "(query, key, visible=None): no mask": ("""
+            return (query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5).softmax(-1)""", "do not use `visible`"),
+        "(query, key, visible=None): scaled by T": ("""
+            return reference(query * query.shape[-1] ** 0.5 / query.shape[-2] ** 0.5, key, visible)""",
+            "the number of tokens T"),
+        "(query, key, visible=None): scaled in place": ("""
+            query /= query.shape[-1] ** 0.5
+            return reference(query * query.shape[-1] ** 0.5, key, visible)""", "It changes its input"),
+    },
+    "split_heads": {
+        "(x, heads): view": ("""
+            B, T, D = x.shape
+            return x.reshape(B, heads, T, D // heads)""", "The shape is right, and the numbers are not"),
+        "(x, heads): no transpose": ("""
+            return x.unflatten(-1, (heads, -1))""", "The tokens still stand before the heads"),
+        "(x, heads): a list": ("""
+            return x.chunk(heads, dim=-1)""", "should return a tensor"),
+        "(x, heads): stacked in front": ("""
+            return torch.stack(x.split(x.shape[-1] // heads, dim=-1))""", "in front of the sentences"),
+        "(x, heads): parts of that size": ("""
+            return x.unflatten(-1, (-1, heads)).transpose(1, 2)""", "parts of size `heads`"),
+    },
+    "merge_heads": {
+        "(x): reshape": ("""
+            B, H, T, size = x.shape
+            return x.reshape(B, T, H * size)""", "The shape is right, and the numbers are not"),
+        "(x): view after transpose": ("""
+            B, H, T, size = x.shape
+            return x.transpose(1, 2).view(B, T, H * size)""", "it raises"),
+        "(x): the mean": ("""
+            return x.mean(1)""", "You took the mean of the heads"),
+        "(x): the sum": ("""
+            return x.sum(1)""", "You add the heads up"),
     },
     "mask_tokens": {
         "(ids, special, rate, mask_id, keep=0.0, rng=None): a coin each": ("""
@@ -558,6 +671,53 @@ WRONG = {
         "(): not English": ("""
             return 'Ich habe gestern einen Hund gesehen.', 'Ich habe gestern einen Baum gesehen.'""",
             "Take plain English"),
+    },
+    "position_waves": {
+        "(length, width, base=1000.0): in turns": ("""
+            table = torch.zeros(length, width)
+            for place in range(length):
+                for column in range(width):
+                    angle = torch.tensor(place * base ** (-(column - column % 2) / width))
+                    table[place, column] = angle.cos() if column % 2 else angle.sin()
+            return table""", "take turns"),
+        "(length, width, base=1000.0): faster and faster": ("""
+            angle = torch.outer(torch.arange(length).float(), base ** (torch.arange(0, width, 2) / width))
+            return torch.hstack([angle.sin(), angle.cos()])[:, :width]""", "get faster"),
+        "(length, width, base=1000.0): i without 2": ("""
+            angle = torch.outer(torch.arange(length).float(), base ** (-torch.arange((width + 1) // 2) / width))
+            return torch.hstack([angle.sin(), angle.cos()])[:, :width]""", "-2 i / width"),
+        "(length, width, base=1000.0): the paper's base": ("""
+            return reference(length, width, 10000.0)""", "where `base` is asked"),
+        "(length, width, base=1000.0): from place 1": ("""
+            return reference(length + 1, width, base)[1:]""", "begin at 1"),
+        "(length, width, base=1000.0): too wide": ("""
+            angle = torch.outer(torch.arange(length).float(), base ** (-torch.arange(0, width, 2) / width))
+            return torch.hstack([angle.sin(), angle.cos()])""", "a column too many"),
+        "(length, width, base=1000.0): transposed": ("""
+            return reference(length, width, base).T""", "and should return"),
+    },
+    "feed_forward": {
+        "(x, up, down): no bend": ("return down(up(x))", "no GELU in yours"),
+        "(x, up, down): a ReLU": ("return down(up(x).clamp(min=0))", "That is a ReLU"),
+        "(x, up, down): bent last": ("return F.gelu(down(up(x)))", "comes last"),
+        "(x, up, down): with residual": ("return x + reference(x, up, down)", "the block adds it"),
+        "(x, up, down): by tanh": ("""
+            h = up(x)
+            return down(h / 2 * (1 + torch.tanh((2 / torch.pi) ** 0.5 * (h + 0.044715 * h**3))))""", "approximation"),
+        "(x, up, down): one layer": ("return F.gelu(up(x))", "and should return"),
+        "(x, up, down): in place": ("return x.copy_(reference(x, up, down))", "`x.clone()`"),
+    },
+    "layer_parameters": {
+        "(width, feed_forward): no biases": ("""
+            return 4 * width**2 + 2 * width * feed_forward + 4 * width""", "forgot the biases:"),
+        "(width, feed_forward): matrices": ("return 4 * width**2 + 2 * width * feed_forward", "and the norms"),
+        "(width, feed_forward): no output": ("""
+            return 3 * width * (width + 1) + 2 * width * feed_forward + feed_forward + width + 4 * width""",
+            "the attention's output"),
+        "(width, feed_forward): no norms": ("return reference(width, feed_forward) - 4 * width", "two norms"),
+        "(width, feed_forward): norms of one number": (
+            "return reference(width, feed_forward) - 2 * width", "Half of your norms"),
+        "(width, feed_forward): a string": ("return str(reference(width, feed_forward))", "should return a number"),
     },
 }  # name -> {"signature: what is wrong": (body, what is said)}
 WRONG_ANSWERS = [(name, key, *rest) for name, wrong in WRONG.items() for key, rest in wrong.items()]

@@ -56,6 +56,80 @@ def attention_grid(pieces, attentions, title="What each head looks at"):
                            f"{sharpest_head(layers)}")
 
 
+def attention_difference(before, after, attention_before, attention_after, title="What changed in one head"):
+    """How one head looks otherwise at a changed sentence: after minus before, (T, T) each. A `Picture`.
+
+    before, after: the T pieces of both sentences, which must be as long; places that differ are pointed out. Raises
+    `UserError` when they are not, or as `attention_map`.
+    """
+    if len(before) != len(after):
+        raise UserError(f"A sentence of {len(before)} pieces and one of {len(after)} cannot be subtracted: change a "
+                        "word into one of as many pieces.")
+    change = checked(after, attention_after) - checked(before, attention_before)
+    marked = [place for place, pair in enumerate(zip(before, after, strict=True)) if pair[0] != pair[1]]
+    T, most = len(after), max(0.05, abs(change).max())
+    side = max(3.2, 0.34 * T) + 1.2
+    figure = new_figure(side + 0.9, side)
+    axes = figure.subplots()
+    image = axes.imshow(change, cmap="PuOr_r", vmin=-most, vmax=most)  # two colours that no eye mixes up
+    label_places(axes, after, marked, max(6, min(10, 260 / T)))
+    axes.set_xlabel("is looked at")
+    axes.set_ylabel("looks")
+    axes.set_title(title, fontfamily=FONTS)
+    add_scale(figure, image, axes, "change of its share: orange more, violet less")
+    row, column = np.unravel_index(abs(change).argmax(), change.shape)
+    return Picture(figure, f"{title}: a map of {T} by {T} pieces. The largest change: {after[row]} looks at "
+                           f"{after[column]} with {change[row, column]:+.0%} of its attention.")
+
+
+def head_values(values, title, label, diverging=False):
+    """One number a head, with a row a layer: values (L, H). A `Picture` with the numbers written in."""
+    values = np.asarray(values, dtype=float)
+    L, H = values.shape
+    most = abs(values).max() or 1.0
+    limits = {"cmap": "PuOr_r", "vmin": -most, "vmax": most} if diverging else {"cmap": "cividis"}
+    figure = new_figure(1.0 * H + 2.2, 0.62 * L + 1.2)
+    axes = figure.subplots()
+    image = axes.imshow(values, aspect="auto", **limits)
+    write_numbers(axes, image, values)
+    axes.set_xticks(range(H), [f"head {head}" for head in range(H)])
+    axes.set_yticks(range(L), [f"layer {layer}" for layer in range(L)])
+    axes.set_title(title, fontfamily=FONTS)
+    add_scale(figure, image, axes, label)
+    layer, head = np.unravel_index(values.argmax(), values.shape)
+    low = np.unravel_index(values.argmin(), values.shape)
+    return Picture(figure, f"{title}: {label}, for {L} layers of {H} heads. Highest: layer {layer}, head {head} with "
+                           f"{values.max():.2f}; lowest: layer {low[0]}, head {low[1]} with {values.min():.2f}.")
+
+
+def summary_map(summary, title="What each head looks at, on average"):
+    """A head a row, a kind of place a column: summary {kind: (L, H)}, as of `head_summary`. A `Picture`."""
+    kinds = list(summary)
+    L, H = summary[kinds[0]].shape
+    table = np.stack([summary[kind].ravel() for kind in kinds], axis=1)  # (L H, number of kinds)
+    figure = new_figure(1.05 * len(kinds) + 2.2, 0.3 * L * H + 1.2)
+    axes = figure.subplots()
+    image = axes.imshow(table, cmap="cividis", vmin=0, vmax=1, aspect="auto")
+    write_numbers(axes, image, table)
+    axes.set_xticks(range(len(kinds)), kinds)
+    axes.set_yticks(range(L * H), [f"layer {n // H}, head {n % H}" for n in range(L * H)], fontsize=8)
+    axes.set_title(title, fontfamily=FONTS)
+    add_scale(figure, image, axes, "share of its attention (a row sums to 1)")
+    tops = [(table[:, n].max(), divmod(int(table[:, n].argmax()), H), kind) for n, kind in enumerate(kinds)]
+    said = "; ".join(f"{kind}: layer {at[0]}, head {at[1]} with {most:.0%}" for most, at, kind in tops)
+    return Picture(figure, f"{title}: a table of {L * H} heads by {len(kinds)} kinds of place. The strongest of each "
+                           f"kind: {said}.")
+
+
+def write_numbers(axes, image, values):
+    """Each value in its cell, dark on light and light on dark."""
+    for (row, column), value in np.ndenumerate(values):
+        red, green, blue, _ = image.cmap(image.norm(value))
+        dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5  # how bright the eye finds it
+        ink = "white" if dark else "black"
+        axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=8, color=ink)
+
+
 def checked(pieces, attention):
     """One head's attention as an array (T, T). Raises `UserError` when it does not fit the pieces."""
     attention, T = np.asarray(attention, dtype=float), len(pieces)
