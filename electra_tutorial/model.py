@@ -83,6 +83,14 @@ class Attention(nn.Module):
         return self.output(merge_heads(mixed)), attention
 
 
+def feed_forward(x, up, down):
+    """A small network on each token alone: `up` widens, GELU bends, `down` narrows. x (..., D) -> (..., D).
+
+    up and down are linear layers, from D numbers a token to more, and back (Vaswani et al. 2017, 3.3).
+    """
+    return down(F.gelu(up(x)))
+
+
 class Block(nn.Module):
     """One layer: attention, then a small network on each token; each is added to what came in and normalised.
 
@@ -100,7 +108,7 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def feed_forward(self, x):
-        return self.down(F.gelu(self.up(x)))
+        return feed_forward(x, self.up, self.down)
 
     def forward(self, x, attention_mask=None, return_attention=False):
         """x (B, T, D) -> (B, T, D) and the attention (B, H, T, T), or None if it was not asked for."""
@@ -242,12 +250,8 @@ class Electra(nn.Module):
             self.generator.encoder.embeddings.position = self.discriminator.encoder.embeddings.position
 
     def initialise(self, module):
-        """Start a layer so that what goes through it keeps its size; biases at 0."""
-        if isinstance(module, nn.Linear):
-            nn.init.normal_(module.weight, std=self.preset.initial_std or module.in_features**-0.5)
-            nn.init.zeros_(module.bias)
-        elif isinstance(module, nn.Embedding):
-            nn.init.normal_(module.weight, std=self.preset.embedding_std)
+        """What `apply` calls for each part."""
+        start_weights(module, self.preset.initial_std, self.preset.embedding_std)
 
     def forward(self, ids, attention_mask=None):
         """One step of ELECTRA on ids (B, T), attention_mask (B, T), 1 or True = real; returns a `Step`."""
@@ -276,20 +280,51 @@ class Electra(nn.Module):
         )
 
 
+def start_weights(module, linear_std=None, embedding_std=0.02):
+    """Give a layer its first weights: random, so large that a signal keeps its size; biases at 0.
+
+    For `model.apply`. Without linear_std a linear layer starts with 1/sqrt(fan in), fan in being the numbers
+    that each of its outputs adds up.
+    """
+    if isinstance(module, nn.Linear):
+        nn.init.normal_(module.weight, std=linear_std or module.in_features**-0.5)
+        nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.Embedding):
+        nn.init.normal_(module.weight, std=embedding_std)
+
+
+def position_waves(length, width, base=1000.0):
+    """A row for each place: sines in the left half of the columns, cosines in the right -> (length, width).
+
+    Column i of each half is one wave. It turns base ** (-2 i / width) radians a place, the first wave fastest;
+    of an odd width the last cosine is left out (Vaswani et al. 2017, 3.5, with base 10000: our rows are short).
+    """
+    speed = base ** (-torch.arange(0, width, 2) / width)  # (about width/2,) radians a place
+    angle = torch.arange(length)[:, None] * speed  # (length, about width/2)
+    return torch.cat([angle.sin(), angle.cos()], dim=1)[:, :width]
+
+
 def start_positions(table, preset):
-    """Let a position table begin as waves (Vaswani et al. 2017, 3.5), as strong as the token embeddings.
+    """Let a position table begin as waves, as strong as the token embeddings.
 
     Then "one place to the left" is the same rotation everywhere, so what is learned of one pair of neighbours
     holds for all. The table goes on learning; random vectors would have to learn each place for itself.
     """
-    if table is None or preset.position_start == "random":
-        return
-    T, E = table.weight.shape
-    speed = 1000.0 ** (-torch.arange(0, E, 2) / E)  # (about E/2,) radians a place
-    angle = torch.arange(T)[:, None] * speed  # (T, about E/2)
-    waves = torch.cat([angle.sin(), angle.cos()], dim=1)[:, :E]  # (T, E), of standard deviation 1/sqrt(2)
-    with torch.no_grad():
-        table.weight.copy_(waves * 2**0.5 * preset.embedding_std)
+    if table is not None and preset.position_start == "waves":
+        waves = position_waves(*table.weight.shape)  # (places, E), of standard deviation 1/sqrt(2)
+        with torch.no_grad():
+            table.weight.copy_(waves * 2**0.5 * preset.embedding_std)
+
+
+def layer_parameters(width, feed_forward):
+    """How many numbers one layer learns: its attention, its feed-forward network, its two norms.
+
+    width is D; feed_forward how many numbers a token has inside the feed-forward network.
+    """
+    attention = 4 * (width * width + width)  # query, key, value, output: a matrix and a bias each
+    network = 2 * width * feed_forward + feed_forward + width  # up and down, a bias each
+    norms = 2 * 2 * width  # a gain and a shift for each number of a token
+    return attention + network + norms
 
 
 def forbid_special(logits):

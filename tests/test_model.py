@@ -9,7 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from electra_tutorial.errors import UserError
-from electra_tutorial.model import Discriminator, Electra, Encoder, Generator, rotate
+from electra_tutorial.model import (
+    Block,
+    Discriminator,
+    Electra,
+    Encoder,
+    Generator,
+    layer_parameters,
+    position_waves,
+    rotate,
+)
 from electra_tutorial.objective import Objective
 from electra_tutorial.presets import PRESETS, Preset
 
@@ -109,6 +118,33 @@ def test_without_positions_and_only_then_the_order_of_words_is_unseen(positions)
     assert same == (positions == "none")
 
 
+@given(st.integers(1, 40), st.integers(1, 33), st.sampled_from([100.0, 1000.0, 10000.0]))
+@settings(max_examples=30)
+def test_a_place_s_waves_are_those_of_the_formula(length, width, base):
+    table, waves = position_waves(length, width, base), (width + 1) // 2
+    assert table.shape == (length, width)
+    for place, column in ((0, 0), (length - 1, width - 1), (length // 2, width // 2)):
+        angle = torch.tensor(place * base ** (-2 * (column % waves) / width))
+        wanted = angle.sin() if column < waves else angle.cos()
+        torch.testing.assert_close(table[place, column], wanted, atol=1e-4, rtol=0)
+
+
+@given(st.integers(0, 40), st.integers(0, 20), st.integers(0, 20))
+@settings(max_examples=30)
+def test_products_of_position_waves_depend_on_distance_only(shift, i, j):
+    table = position_waves(max(i, j) + shift + 1, 16).double()
+    torch.testing.assert_close(table[i] @ table[j], table[i + shift] @ table[j + shift], atol=1e-4, rtol=0)
+
+
+def test_a_position_table_begins_as_waves_as_strong_as_the_token_embeddings():
+    torch.manual_seed(0)
+    table = Electra(toy_preset(embedding_std=0.05)).discriminator.encoder.embeddings.position.weight
+    torch.testing.assert_close(table, position_waves(48, 16) * 2**0.5 * 0.05)
+    random = Electra(toy_preset(embedding_std=0.05, position_start="random")).discriminator.encoder.embeddings
+    assert abs(random.position.weight.std() / 0.05 - 1) < 0.1
+    assert not torch.allclose(random.position.weight, table)
+
+
 def test_a_row_longer_than_the_model_has_positions_for_is_refused():
     ids, _ = toy_batch([49])
     with pytest.raises(UserError, match="49.*48"):
@@ -190,6 +226,22 @@ def test_one_step_gives_every_parameter_a_gradient(positions, norm, sharing):
     electra(ids, mask).loss.backward()
     without = [name for name, p in electra.named_parameters() if p.grad is None or not p.grad.any()]
     assert not without
+
+
+@given(st.integers(1, 8), st.integers(1, 40), st.integers(1, 4))
+@settings(max_examples=20)
+def test_a_layer_has_as_many_parameters_as_arithmetic_says(width, inside, heads):
+    block = Block(width * heads, heads, inside)
+    assert sum(p.numel() for p in block.parameters()) == layer_parameters(width * heads, inside)
+
+
+def test_the_block_s_network_works_on_each_token_alone_and_bends():
+    block, x = Block(8, 2, 12), torch.randn(2, 5, 8)
+    together = block.feed_forward(x)
+    alone = torch.stack([torch.stack([block.feed_forward(token) for token in row]) for row in x])
+    torch.testing.assert_close(together, alone)
+    straight = block.feed_forward(2 * x) - block.down.bias, 2 * (together - block.down.bias)
+    assert not torch.allclose(*straight, atol=1e-3), "two linear layers and nothing between them"
 
 
 def test_layers_start_so_that_signals_keep_their_size():
