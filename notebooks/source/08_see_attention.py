@@ -41,6 +41,7 @@ assert all(abs(layer.sum(axis=-1) - 1).max() < 1e-5 for layer in bad.attentions)
 
 # %%
 import numpy as np
+import torch
 
 verb, subject = bad.pieces.index("is"), bad.pieces.index("keys")
 looks = np.stack(bad.attentions)[:, :, verb, subject]  # (L, H)
@@ -95,9 +96,6 @@ neuron_view(bad, layer=int(layer), head=int(head))
 
 # %% [markdown]
 # What it draws is what the model computed. Proof: from queries and keys alone you get the same attention.
-
-# %%
-import torch
 
 # %%
 from electra_tutorial.model import attention_weights  # weave: show
@@ -266,12 +264,11 @@ for one in range(layers):
         with without_heads(electra.discriminator, [(one, two)]):
             moved[one, two] = look_inside(BAD, electra, tokenizer).logits[verb] - bad.logits[verb]
 assert np.array_equal(look_inside(BAD, electra, tokenizer).logits, bad.logits)  # all of them are back
-head_values(moved, "Without this head, how suspect is the verb?", "change of its log-odds", diverging=True)
-
-# %%
 loudest = np.unravel_index(abs(moved).argmax(), moved.shape)
 print(f"the head that looks at the subject: {moved[layer, head]:+.2f}")
-print(f"the head that matters most: layer {loudest[0]}, head {loudest[1]}: {moved[tuple(loudest)]:+.2f}")
+print(f"layer {loudest[0]}, head {loudest[1]} matters most: {moved[tuple(loudest)]:+.2f}")
+head_values(moved, "Without this head, how suspect is the verb?", "change of its log-odds",
+            diverging=True)
 
 # %% [markdown]
 # One sentence again. So do it for many wrong words: the first questions of the exam's easy part. For each of
