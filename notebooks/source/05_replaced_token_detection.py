@@ -1,0 +1,684 @@
+# ruff: noqa: I001  (two exercises in a row would be sorted into one import)
+# The source of lesson 05. `electra-tutorial notebooks` weaves notebooks/05_replaced_token_detection.ipynb from it.
+# %% [markdown]
+# # 05 · Replaced token detection
+#
+# **What you will be able to do.** Write every step of ELECTRA's game between the generator's draw and the
+# joint loss. Say, with gradients on the table, who learns what from a sentence. Judge a detector without
+# being fooled by its accuracy, its loss or its recall. Recognise six bugs by the damage they do.
+#
+# **What you need to know.** A *generator* hides some tokens of a sentence behind `[MASK]` and gives every
+# token of the vocabulary a probability to have stood there (lesson 04). One token is *drawn* for each hidden
+# place. A *logit* is a score before softmax or sigmoid. Everything else is said where it first stands.
+#
+# <!-- weave: minutes -->
+#
+# `B` rows in a batch, `T` tokens in a row, `V` tokens in the vocabulary, `N` chosen places of a batch.
+#
+# ## 1. Corrupt and label, by hand
+#
+# Take a sentence and the signs that stand around it, `[CLS]` and `[SEP]`: thirteen tokens, places 0 to 12.
+#
+# `[CLS] the old man was reading a newspaper in the kitchen . [SEP]`
+#
+# The generator has hidden places 4 and 9, `was` and `the`. It drew `were` for the first and `the` for the
+# second. Write both draws into the sentence. Then somebody else, who sees only the result, shall say of each
+# token whether it is the original. So each token needs a right answer, its *label*.
+#
+# **Guess first.** How many of the thirteen labels say *replaced*?
+
+# %%
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from electra_tutorial.checkpoint import load
+from electra_tutorial.course.check import expect, full_or_fast
+
+electra, tokenizer = load()  # the mini ELECTRA that comes with the course
+SENTENCE = "The old man was reading a newspaper in the kitchen."
+encoding = tokenizer.encode(SENTENCE)
+ids = torch.tensor([encoding.ids])  # (B, T)
+original, corrupted = encoding.tokens, list(encoding.tokens)  # a list, and a copy of it
+places, drawn = [4, 9], ["were", "the"]
+for place, sample in zip(places, drawn, strict=True):
+    corrupted[place] = sample
+labels_by_hand = []
+for place, (before, after) in enumerate(zip(original, corrupted, strict=True)):
+    labels_by_hand.append(after != before)
+    hidden = "[MASK]" if place in places else before
+    label = "replaced" if labels_by_hand[place] else "original"
+    print(f"{place:2}  {before:11}{hidden:11}{after:11}{label}")
+
+# %% [markdown]
+# Place 9 was hidden, filled by the generator, and is *original* all the same: the draw was `the`, and `the`
+# stood there. A draw that equals the original is a **lucky sample**. Nobody could tell it from the original,
+# because it is the original. The label asks one thing only: does this token differ from the text?
+#
+# Now the same for whole batches, without a loop. Rehearsal: if `chosen` is a bool tensor `(B, T)`, then
+# `ids[chosen]` takes the N values at its True places, row by row, from left to right. That is also the order
+# in which the generator's N samples come.
+
+# %%
+from electra_tutorial.objective import corrupt  # weave: exercise
+
+# %%
+from electra_tutorial.objective import replaced_labels  # weave: exercise
+
+# %% [markdown]
+# ## 2. Discriminate
+#
+# The second network, the **discriminator**, reads the corrupted sentence and gives each token *one* logit.
+# Its sigmoid, 1 / (1 + e to the power of minus the logit), is **P(replaced)**. (Positive means *replaced*, here
+# and in `transformers`. Some code has it the other way round: look before you compare.)
+#
+# A label is a yes or a no, so the loss of a token is -log of the probability that was given to the right
+# answer: -log P if it was replaced, -log(1 - P) if not. The mean over the tokens is the discriminator's loss.
+#
+# **Guess first.** Which of the 13 tokens will it suspect most? Will it suspect the lucky one?
+
+# %%
+from electra_tutorial.judgement import judge
+from electra_tutorial.tokens import MASK_ID
+from electra_tutorial.views.strip import token_strip
+
+chosen = torch.zeros_like(ids, dtype=torch.bool)  # (B, T)
+chosen[0, places] = True
+samples = torch.tensor([tokenizer.token_to_id(word) for word in drawn])  # (N,)
+corrupted_ids = corrupt(ids, chosen, samples)  # (B, T)
+labels = replaced_labels(ids, corrupted_ids)  # (B, T)
+assert labels[0].tolist() == labels_by_hand
+with torch.no_grad():
+    logits = electra.discriminator(corrupted_ids)
+    masked_ids = ids.masked_fill(chosen, MASK_ID)
+    guesses = electra.generator(masked_ids, chosen=chosen)
+print("generator:     logits of shape", tuple(guesses.shape))
+print("discriminator: logits of shape", tuple(logits.shape))
+p = torch.sigmoid(logits)  # (B, T)
+costs = torch.where(labels, -p.log(), -(1 - p).log())  # (B, T)
+cross_entropy = F.binary_cross_entropy_with_logits(logits, labels.float())
+assert torch.isclose(costs.mean(), cross_entropy, atol=1e-5)
+token_strip(judge(SENTENCE, mask=places, samples=drawn))
+
+# %% [markdown]
+# **What you may have read.** "A predictor finds the changed words and *predicts their content* (预测内容)." Look
+# at the two shapes above. The generator has a score for each of V words at the N hidden places. The
+# discriminator has one number for each of the T tokens. One number can say *replaced*; it has no room for a
+# word. What stood there is the generator's question, and the discriminator is never asked.
+#
+# ## 3. How lucky is the generator?
+#
+# **Guess first.** 15 % of the tokens of held-out text are hidden (text that training never saw), and our
+# generator draws for each. In which share of these places does it draw exactly what stood there? For which
+# words?
+
+# %%
+from electra_tutorial.corpus import load_corpus
+from electra_tutorial.evaluation import heldout_rows, mask_rows, play
+from electra_tutorial.views.picture import BLUE, GREY, ORANGE, Picture, new_figure
+
+heldout = heldout_rows(load_corpus("course", fallback=True).heldout, tokenizer, 64,
+                       tokens=full_or_fast(20_000, 2000))
+batches = mask_rows(heldout)  # ids, attention mask, what is hidden, what is special
+_, originals, scores, fake = play(electra, batches)  # (N,), and for all ordinary tokens
+hidden = torch.cat([hides[~special] for _, _, hides, special in batches]).numpy()
+lucky = ~fake[hidden]  # (N,)
+print(f"{len(lucky):,} draws, {lucky.mean():.0%} of them lucky")
+
+often = np.bincount(originals).argsort()[::-1][:12].tolist()
+figure = new_figure(8, 2.4)
+axes = figure.subplots()
+axes.bar([tokenizer.id_to_token(number) for number in often],
+         [lucky[originals == number].mean() for number in often], color=BLUE)
+axes.axhline(lucky.mean(), color=ORANGE)
+axes.set(ylabel="share of lucky draws", ylim=(0, 1))
+Picture(figure, "The twelve tokens hidden most often. Full stops are nearly always drawn "
+        "right, common words far less. A line shows the mean of all hidden places.")
+
+# %% [markdown]
+# **What you may have read.** "Every masked place is fake." About every fourth hidden place here holds the very
+# token that stood there, and a better generator is lucky more often. Whoever labels all hidden places
+# *replaced* punishes the detector at those places for being right. Section 11 trains one like that.
+#
+# ## 4. Who learns from this sentence?
+#
+# Back to the thirteen tokens. Both networks read the whole sentence. But a network learns at a place only if
+# the loss depends on what it put out there, that is, if a gradient arrives.
+#
+# **Guess first.** At how many of the 13 places does a gradient arrive from the generator's loss (it is a
+# masked language model, MLM)? At how many from the discriminator's (replaced token detection, RTD)?
+#
+# PyTorch keeps `.grad` for weights alone; `retain_grad()` asks for it at a tensor on the way. The generator is
+# asked for logits at *all* places here, so that nobody can say we left some out.
+
+# %%
+mlm = electra.generator(masked_ids)  # (B, T, V)
+rtd = electra.discriminator(corrupted_ids)  # (B, T)
+mlm.retain_grad(), rtd.retain_grad()
+F.cross_entropy(mlm[chosen], ids[chosen]).backward()
+F.binary_cross_entropy_with_logits(rtd, labels.float()).backward()
+electra.zero_grad()
+assert torch.allclose(rtd.grad, (torch.sigmoid(rtd) - labels.float()) / 13, atol=1e-6)
+pull = torch.stack([mlm.grad[0].abs().sum(dim=-1), rtd.grad[0].abs()])  # (2, T)
+figure = new_figure(10, 1.7)
+axes = figure.subplots()
+shades = pull.where(pull > 0, torch.nan).log10()
+axes.imshow(shades, "Blues", vmin=-7, vmax=2, aspect="auto")
+for (row, place), size in np.ndenumerate(pull.numpy()):
+    text = "0" if size == 0 else f"{size:.0e}" if size < 0.001 else f"{size:.3f}"
+    axes.text(place, row, text, ha="center", va="center", fontsize=9)
+axes.set_xticks(range(13), corrupted, fontsize=9)
+axes.set_yticks((0, 1), ("MLM", "RTD"))
+print("places at which a gradient arrives (MLM, RTD):", (pull > 0).sum(dim=1).tolist())
+Picture(figure, "Two rows of 13 boxes, one for each token, with the size of the gradient at "
+        "its logits. In row MLM only two are filled; in row RTD all are.")
+
+# %% [markdown]
+# This is the paper's main argument (section 1): the discriminator is taught by every token of every sentence,
+# the masked language model by 15 % of them. In the paper's table 5 an ELECTRA whose loss looks at the hidden
+# places alone falls from 85.0 to 82.4 points on GLUE (a set of language tests).
+#
+# Look at the sizes too. Each one is (P - label) / T: how wrong the discriminator still is there. This one is
+# trained, so at `[CLS]` and the full stop it has next to nothing left to learn, and `were` is loud. "All 13"
+# counts the places. It does not say that all teach alike, and a yes or no teaches less than a word among
+# thousands.
+#
+# ## 5. Why accuracy lies
+#
+# Your discriminator has 90 % accuracy. Good? Hide 15 % of the tokens, let the generator be lucky in a share
+# `a` of them: then .15 · (1 - a) of the tokens are fake. Somebody who says "original" every time and reads
+# nothing is right at all others. The same with the loss. A detector that reads nothing, and knows only how
+# *common* fakes are, says P = share for every token. What it pays is the **floor** of the loss. Nobody who
+# learned something should pay more.
+#
+# By hand for a share of .1: one token in ten costs -log .1 = 2.303, nine in ten cost -log .9 = .105 each. The
+# mean is .1 · 2.303 + .9 · .105 = .325 nats.
+
+# %%
+from electra_tutorial.metrics import loss_floor  # weave: exercise
+
+# %% [markdown]
+# Now by formula and, in brackets, by measurement: 100,000 labels, of which the right share is drawn *replaced*,
+# and a predictor that answers with one and the same logit.
+#
+# **Guess first.** Below the table stand two accuracies on the real game of section 3: that of "all original",
+# and that of the discriminator that comes with this course, trained for the better part of an hour. How far
+# are they apart?
+
+# %%
+for a in (0.0, 0.1, 0.3, 0.6):
+    share = 0.15 * (1 - a)
+    answers = (torch.rand(100_000) < share).float()
+    same = torch.full_like(answers, share).logit()  # says P = share of every token
+    cost = F.binary_cross_entropy_with_logits(same, answers)
+    print(f"lucky {a:3.0%}, {share:5.1%} fakes: accuracy {1 - share:.3f} "
+          f"({1 - answers.mean():.3f}), loss {loss_floor(share):.3f} ({cost:.3f})")
+    assert abs(cost - loss_floor(share)) < 0.02
+constants, share = np.linspace(0.01, 0.7, 70), fake.mean()  # the same P for every token
+figure = new_figure(8, 2.8)
+axes = figure.subplots()
+axes.plot(constants, -share * np.log(constants) - (1 - share) * np.log(1 - constants))
+axes.plot(share, loss_floor(share), "o", color=BLUE)
+own_loss = np.logaddexp(0, np.where(fake, -scores, scores)).mean()  # -log P(the label)
+axes.axhline(own_loss, color=ORANGE, linestyle="--")
+axes.set(xlabel="the P said of every token", ylabel="nats a token", ylim=(0, 1.1))
+right = ((scores > 0) == fake).mean()
+print(f"real game: 'all original' {1 - share:.3f}, our discriminator {right:.3f}")
+print(f"loss floor {loss_floor(share):.3f}, our discriminator {own_loss:.3f}")
+Picture(figure, "The loss of a constant answer is a valley. Its floor, a dot, lies where P is "
+        "the share of fakes. The trained discriminator's dashed line runs a little below.")
+
+# %% [markdown]
+# Trained for the better part of an hour, and its accuracy hardly differs from that of not reading at all. Yet
+# in lesson 00 it found *have* at once. So accuracy asks the wrong question. And a loss says little without its
+# floor: the valley is flat at the bottom, and all that was learned lies between the dot and the dashed line.
+#
+# ## 6. A measure that cannot be bribed
+#
+# Take one fake and one original token, at random. Which of the two has the higher score? The share of such
+# pairs in which it is the fake, a tie counting one half, is the **AUC** (area under the ROC curve, an old name
+# for the same number). Whoever says the same of all tokens gets .5 exactly. Whoever puts every fake above every
+# original gets 1.
+#
+# **Guess first**, on paper: here are eight tokens with their scores, fakes in capitals. How many pairs are
+# there, how many are won, and what is the AUC?
+#
+# `the .05   old .20   man .30   WERE .90   reading .50   A .20   LETTER .40   . .10`
+#
+# Pairs are many: a thousand fakes and ten thousand originals make ten million. There is a shorter way, and the
+# course's function takes it. Put all scores in line, the lowest first, and number them from 1; equal scores
+# share the mean of their numbers, their **ranks**. The rank of a fake counts everything up to it, originals and
+# fakes. Add up the ranks of the n fakes and take away what they count among themselves, 1 + 2 + ... + n =
+# n(n + 1) / 2. What is left are the pairs won. Check it: the three fakes have the ranks 8, 6 and 3.5.
+
+# %%
+toy_scores = np.array([0.05, 0.20, 0.30, 0.90, 0.50, 0.20, 0.40, 0.10])
+toy_labels = np.array([False, False, False, True, False, True, True, False])
+won, pairs = 0.0, 0
+for high in toy_scores[toy_labels]:
+    for low in toy_scores[~toy_labels]:
+        won += 0.5 if high == low else float(high > low)
+        pairs += 1
+print(f"{won} of {pairs} pairs, AUC {won / pairs:.3f}")
+
+line = np.sort(toy_scores)
+ranks = np.array([np.flatnonzero(line == x).mean() + 1 for x in toy_scores])
+n = toy_labels.sum()
+assert ranks[toy_labels].sum() - n * (n + 1) / 2 == won
+
+# %%
+from electra_tutorial.metrics import roc_auc  # weave: exercise
+
+# %%
+# Guess first: what becomes of it if each score is replaced by its logarithm? If True means
+# original? If the same is said of all tokens?
+toy = roc_auc(toy_scores, toy_labels)
+print(f"the eight tokens {toy:.3f}, "
+      f"logarithms {roc_auc(np.log(toy_scores), toy_labels):.3f}, "
+      f"turned round {roc_auc(toy_scores, ~toy_labels):.3f}, "
+      f"always .3 {roc_auc(np.full(8, 0.3), toy_labels):.3f}")
+assert np.isclose(toy, won / pairs)
+print(f"the real game: {fake.sum():,} fakes, {(~fake).sum():,} originals, "
+      f"AUC {roc_auc(scores, fake):.3f}")
+expect(roc_auc(scores, fake) > 0.7, "Fakes lie above originals in most pairs.")
+
+# %%
+from electra_tutorial.metrics import recall  # weave: exercise
+
+# %% [markdown]
+# ## 7. Recall stays near 0 for a long time
+#
+# The *recall*, then, is the share of fakes with P(replaced) above .5: those that somebody would be told about.
+#
+# **Guess first.** What is the recall of our discriminator? And what was it after a twelfth of its training,
+# and before the first step?
+
+# %%
+from electra_tutorial.checkpoint import model_folder, read_json
+
+history = read_json(model_folder() / "history.json")  # written while ours was trained
+millions = [moment["tokens_seen"] / 1e6 for moment in history]
+for n in (0, 1, -1):
+    auc, found = history[n]["rtd_auc"], history[n]["rtd_recall"]
+    print(f"{millions[n]:5.1f} million tokens: AUC {auc:.3f}, recall {found:.3f}")
+print(f"on the game above: {recall(scores, fake):.3f}")
+figure = new_figure(10, 2.8)
+left, right = figure.subplots(1, 2)
+for name, who, colour in (("originals", ~fake, BLUE), ("fakes", fake, ORANGE)):
+    p = 1 / (1 + np.exp(-scores[who]))
+    left.hist(p, 25, density=True, alpha=0.6, color=colour, label=name)
+left.axvline(0.5, color=GREY, linestyle="--")
+left.set(xlabel="P(replaced)", ylabel="density", ylim=(0, 6))
+for key, style in (("rtd_auc", "-"), ("rtd_recall", "--")):
+    right.plot(millions, [moment[key] for moment in history], style, label=key)
+right.set(xlabel="million tokens read", ylim=(0, 1))
+left.legend(), right.legend()
+Picture(figure, "Left: originals pile up near P = 0; fakes are spread out, most left of .5. "
+        "Right: the AUC climbs early; the recall falls to almost 0, then rises slowly.")
+
+# %% [markdown]
+# The first line is a network that knows nothing: look at its AUC. Its recall is whatever it happens to answer,
+# and whoever answers *replaced* every time has a recall of 1. So recall alone can be bribed, too. Then training
+# begins, and the recall is almost nothing, while the AUC says that much has been learned. Others see the same: a user of the official code reports, at step
+# 5,000, an accuracy of .867, a recall of .048 and an AUC of .68 (google-research/electra, issue 81).
+#
+# Why? Before you look at a token, the odds that it is a fake are about 1 to 8. For P > .5 the sentence must
+# make *replaced* eight times more likely than it was. A detector that is honest about its doubts says that
+# rarely, and early on never. The *order* of the scores is good long before any of them crosses .5. That is why
+# the course colours its strips against the base rate, the share of fakes, and not against .5.
+#
+# ## 8. Break it: what counts as a token?
+#
+# Rows of a batch have different lengths. The short ones are filled up with `[PAD]`, and each begins with
+# `[CLS]` and ends with `[SEP]`. None of these is ever replaced. Suppose you forget to leave them out.
+#
+# **Guess first.** What becomes of the AUC if `[CLS]` and `[SEP]` count? And if padding counts, too? (Nobody
+# ever taught the discriminator anything about padding.) And of the *loss* of one sentence, if it is filled up
+# to 26 or 52 tokens and the mean is taken over all?
+
+# %%
+from electra_tutorial.evaluation import pad
+
+rows, real = pad(heldout[::8])  # (B, T): long and short together; True = real
+ordinary = real & (rows > 4)  # the special tokens have the ids 0 to 4
+with torch.no_grad():
+    step = electra(rows, real)  # a whole step of the game, and what came of it
+as_judged, truth = step.discriminator_logits, step.labels  # (B, T)
+called_original = as_judged.masked_fill(~real, -10.0)  # had padding been in the loss
+for name, x, counted in (("ordinary tokens", as_judged, ordinary),
+                         ("+ [CLS] and [SEP]", as_judged, real),
+                         ("+ padding, as judged", as_judged, rows >= 0),
+                         ("+ padding, called original", called_original, rows >= 0)):
+    print(f"{name:27} {counted.float().mean():4.0%} of the places, "
+          f"AUC {roc_auc(x[counted].numpy(), truth[counted].numpy()):.3f}")
+for length in (13, 26, 52):
+    print(f"our 13 tokens in a row of {length}: loss over real tokens "
+          f"{costs.mean():.3f}, over all {costs.sum() / length:.3f}")
+
+# %% [markdown]
+# The same model, the same sentences, and the AUC is whatever you like: it measures what was said of padding. And
+# the loss of our sentence halves when a longer one stands in its batch. So does its gradient: a token
+# teaches less because its neighbour is long.
+#
+# So: a **score** counts ordinary tokens alone. The training **loss** counts every *real* token, as the paper's
+# does, `[CLS]` and `[SEP]` included, and never padding.
+#
+# ## 9. The joint loss, and why 50
+#
+# Both networks are trained at once, with one number: the generator's loss plus **λ** (lambda) times the
+# discriminator's. The paper takes λ = 50, the best of 1, 10, 20, 50 and 100 in early trials (appendix A).
+
+# %%
+from electra_tutorial.objective import electra_loss  # weave: exercise
+
+# %% [markdown]
+# That was the last part. Here is the whole step in your own functions, and beside it `Electra`, which does
+# the same in its `forward`. With the same random numbers both must come to the same losses.
+#
+# **Guess first.** The generator chooses among thousands of tokens, the discriminator between two answers. How
+# many times larger is the one loss? And how many times longer is its gradient, at the tables of embeddings that
+# both networks share?
+
+# %%
+from electra_tutorial.model import Electra, forbid_special
+from electra_tutorial.objective import mask_tokens, sample_tokens
+
+electra.rng.manual_seed(1)
+step = electra(rows, real)  # the class
+
+rng, preset = torch.Generator().manual_seed(1), electra.preset
+rate, keep = preset.mask_rate, preset.keep
+masked_rows, hides = mask_tokens(rows, ~ordinary, rate, MASK_ID, keep, rng)
+guesses = electra.generator(masked_rows, real, hides)  # (N, V)
+generator_loss = F.cross_entropy(guesses, rows[hides])
+samples = sample_tokens(forbid_special(guesses), preset.temperature, rng)  # (N,)
+read = corrupt(rows, hides, samples)
+truth = replaced_labels(rows, read)
+verdict = electra.discriminator(read, real)  # (B, T)
+each = F.binary_cross_entropy_with_logits(verdict, truth.float(), reduction="none")
+loss = electra_loss(generator_loss, each[real].mean(), preset.discriminator_weight)
+
+assert torch.equal(read, step.corrupted_ids) and torch.equal(truth, step.labels)
+assert torch.isclose(loss, step.loss, rtol=1e-4)
+
+# %%
+from electra_tutorial.training import clipping_groups
+
+
+def loss_and_pull(model, name):
+    """A loss, and the length of its gradient at the tables that both networks share."""
+    model.zero_grad()
+    model.rng.manual_seed(0)  # the same masks, and draws from the same random numbers
+    loss = getattr(model(rows, real), name)
+    loss.backward()
+    shared = [table.grad.flatten() for table in clipping_groups(model)[2]]
+    return loss.item(), torch.cat(shared).norm().item()
+
+
+torch.manual_seed(0)
+for name, model in (("fresh", Electra(electra.preset)), ("trained", electra)):
+    g, g_pull = loss_and_pull(model, "generator_loss")
+    d, d_pull = loss_and_pull(model, "discriminator_loss")
+    print(f"{name:8} loss {g:.2f} and {d:.2f}, ratio {g / d:4.1f}; "
+          f"gradient {g_pull:.2f} and {d_pull:.2f}, ratio {g_pull / d_pull:4.1f}")
+
+# %% [markdown]
+# A yes-or-no question with mostly clear answers costs some tenths of a nat, a choice among thousands several
+# nats. And once both have learned, their pulls at the tables they share are as unlike as their losses. (In the
+# fresh model they are not. λ is chosen for the long run.) Unweighted, the tables would listen to the generator.
+# With 50 they listen to both, and more to the discriminator: that is the model you keep.
+#
+# ## 10. Who gets which gradient
+#
+# *Adversarial training* (对抗训练): so the article that many readers come from calls this, with a formula in
+# which a generator is rewarded for fooling a discriminator. That would be a **GAN** (generative adversarial
+# network). For such a reward to reach the generator, a gradient must flow from the discriminator's loss back
+# into the generator's weights. So do not argue. Ask.
+#
+# **Guess first.** We send back the discriminator's loss *alone*. How many of the generator's parameter tensors
+# get a gradient if the two networks share nothing? How many if they share their tables of embeddings, as in
+# the paper (section 3.2)?
+
+# %%
+print(f"the discriminator reads {read.dtype}; carries a gradient: {read.requires_grad}")
+for sharing in ("none", "embeddings"):
+    torch.manual_seed(0)
+    fresh = Electra(preset.with_changes(sharing=sharing))
+    fresh(rows, real).discriminator_loss.backward()
+    grads = {name: p.grad for name, p in fresh.generator.named_parameters()}
+    reached = [name for name, grad in grads.items() if grad is not None]
+    print(f"sharing {sharing}: {len(reached)} of {len(grads)} tensors {reached}")
+
+own = []
+for weight in (50.0, -50.0):  # teach the discriminator; then reward whoever fools it
+    fresh.zero_grad()
+    fresh.rng.manual_seed(0)
+    again = fresh(rows, real)
+    electra_loss(again.generator_loss, again.discriminator_loss, weight).backward()
+    own.append(torch.cat([p.grad.flatten() for p in clipping_groups(fresh)[0]]))
+for weight, gradient in zip((50, -50), own, strict=True):
+    print(f"lambda {weight:3}: the generator's own gradient is {gradient.norm():.5f} long")
+assert torch.equal(*own)
+
+# %% [markdown]
+# A drawn token is a whole number. You can ask how the loss changes if a weight moves a little, but token
+# number 77 does not move a little. So no gradient passes the draw, and the generator never hears what the
+# discriminator thinks of its fakes. Not even turning the sign round, a reward for fooling it, changes one bit
+# of what the generator's own weights are told. It is trained to guess right, by maximum likelihood (lesson
+# 04), and that is all. ELECTRA is **not a GAN**.
+#
+# What the tie does: the shared tables belong to both, so both losses move them. That is the one place where
+# the two meet. (The paper tried the adversarial way as well, with a trick that needs no gradient through the
+# draw. It did worse: section 3.2, figure 3. A later lesson runs it.)
+#
+# ## 11. Break it: three bugs that train well
+#
+# `Electra` takes its five steps from an `Objective`, and you can put in your own. So break one, train 400
+# steps of the smallest preset on sentences of a small grammar, and compare:
+#
+# - **every hidden place is fake**: the labels are `chosen`, lucky or not
+# - **argmax**: the generator puts in its likeliest token, and draws nothing
+# - **no copy**: `corrupt` writes into `ids` itself, and returns it
+#
+# **Guess first.** One of the four trainings ends with a discriminator's loss of nearly 0. Which? And what will
+# it be worth, in an *exam* in which somebody else replaced one word of each sentence?
+
+# %%
+from electra_tutorial.presets import PRESETS
+from electra_tutorial.tokens import collate
+from electra_tutorial.training import batch_stream, make_optimizer
+from electra_tutorial.training import prepare_text, train_step
+
+grammar, pieces, lines = prepare_text(PRESETS["tiny"], "grammar")
+tiny = PRESETS["tiny"].with_changes(vocab_size=pieces.get_vocab_size())
+STEPS = full_or_fast(400, 25)
+
+
+def short_training(objective):
+    """A tiny ELECTRA trained with this objective, and its discriminator's losses."""
+    torch.manual_seed(0)
+    model, losses = Electra(tiny, objective=objective), []
+    optimizer, groups = make_optimizer(model, tiny), clipping_groups(model)
+    stream, cpu = batch_stream(lines, tiny.batch_tokens, seed=0), torch.device("cpu")
+    for number in range(STEPS):
+        rate = tiny.learning_rate * (1 - number / STEPS)
+        batch = collate(lines, next(stream))
+        both = train_step(model, optimizer, groups, batch, rate, tiny, cpu, "float32")
+        losses.append(both[1].item())
+    return model, losses
+
+# %%
+from electra_tutorial.objective import Objective
+
+
+def remember(*arguments):
+    masked_ids, remember.chosen = mask_tokens(*arguments)
+    return masked_ids, remember.chosen
+
+
+def every_hidden(ids, corrupted_ids):
+    return remember.chosen
+
+
+def no_copy(ids, chosen, samples):
+    ids[chosen] = samples
+    return ids
+
+
+bugs = {"as it should be": Objective(),
+        "every hidden is fake": Objective(mask=remember, label=every_hidden),
+        "argmax": Objective(sample=lambda logits, *rest: logits.argmax(dim=-1)),
+        "no copy": Objective(corrupt=no_copy)}
+trained = {name: short_training(bug) for name, bug in bugs.items()}
+
+# %%
+from electra_tutorial.evaluation import PreparedExam, take_exam
+from electra_tutorial.exam import load_exam
+
+best = (~fake).mean() * loss_floor(hidden[~fake].mean())
+exam, marks = PreparedExam.make(load_exam(grammar), pieces), {}
+figure = new_figure(9, 3)
+axes = figure.subplots()
+for name, style in zip(trained, ("-", ":", "--", "-."), strict=True):
+    model, losses = trained[name]
+    result = take_exam(model.discriminator, None, exam, full_or_fast(600, 20))
+    marks[name] = result["exam_easy_auc"]
+    last = np.mean(losses[-20:])
+    print(f"{name:21} loss at the end {last:.3f}, exam AUC {marks[name]:.3f}")
+    axes.plot(np.convolve(losses, np.full(20, 0.05), "valid"), style, label=name)
+axes.set(xlabel="step", ylabel="discriminator's loss", ylim=(0, 0.8))
+axes.legend()
+print(f"labels = hidden places: whoever knows the text by heart still pays {best:.3f} nats")
+expect(marks["as it should be"] > 0.7, "It finds words that somebody else replaced.")
+worst = max(marks["argmax"], marks["no copy"])
+expect(worst < 0.6, "The two with the lowest losses are at chance.")
+Picture(figure, "Four curves of the discriminator's loss. The one without a copy falls to 0 "
+        "at once; argmax ends second lowest. The right one ends above both.")
+
+# %% [markdown]
+# Read the two columns against each other.
+#
+# - **No copy.** `ids` was changed, so the labels compare the corrupted rows with themselves. Nothing is ever
+#   replaced, *original* is always right, and the loss falls to 0. That is the most beautiful curve you will see
+#   in this course, and the detector is worth nothing.
+# - **Argmax.** The fakes are the few words the generator likes best. The detector learns that list by heart,
+#   its loss is lower than with draws, and a fake of any other kind passes.
+# - **Every hidden place is fake.** It trains, and the curve looks healthy. But nobody can tell a lucky draw
+#   from a token that was never hidden, for both are the original. The last line is the price of that in the
+#   game of section 3, for somebody who knows the text by heart: with right labels it would be 0. The better
+#   the generator, the more draws are lucky, and the higher the price. Such bugs live long.
+#
+# A loss is a promise about the *training game*. If the game is broken, a low loss means nothing: ask an exam
+# that somebody else has set.
+#
+# ## 12. Break it: sigmoid twice
+#
+# `binary_cross_entropy_with_logits` takes logits and applies the sigmoid itself. Give it probabilities, and
+# nothing complains.
+#
+# **Guess first.** The perfect detector says P = 0 of each original and P = 1 of each fake. Its loss is 0. What
+# is it with the sigmoid twice?
+
+# %%
+x = torch.linspace(-8, 8, 200).requires_grad_()  # the logit of a fake
+figure = new_figure(10, 2.6)
+left, right = figure.subplots(1, 2)
+p = torch.sigmoid(x)
+for name, given, style in (("right", x, "-"), ("sigmoid twice", p, "--")):
+    cost = F.binary_cross_entropy_with_logits(given, torch.ones(200), reduction="none")
+    gradient = torch.autograd.grad(cost.sum(), x)[0]
+    left.plot(x.detach(), cost.detach(), style, label=name)
+    right.plot(x.detach(), gradient.abs(), style, label=name)
+left.set(xlabel="logit of a fake", ylabel="loss")
+right.set(xlabel="logit of a fake", ylabel="size of its gradient")
+left.legend(), right.legend()
+truth = torch.from_numpy(fake).float()  # also the P of a detector that is always right
+perfect = F.binary_cross_entropy_with_logits(truth, truth)
+print(f"always right, sigmoid twice: {perfect:.3f} nats; always .5: {np.log(2):.3f}")
+Picture(figure, "Left: the right loss of a fake falls from 8 to 0, with the sigmoid twice "
+        "only from .69 to .31. Right: for a fake judged original with confidence, far left, "
+        "the right gradient is 1, the other 0.")
+
+# %% [markdown]
+# The loss cannot leave a narrow band, and it looks like a bad learning rate. Worse is the right-hand picture. A
+# token that was judged *confidently wrong* should teach most. With the sigmoid twice it teaches nothing.
+#
+# ## 13. What usually goes wrong
+#
+# - **The loss falls to 0, or below what you think possible.** The labels have leaked or are gone. Count how
+#   many are True: about 15 % times the share of unlucky draws.
+# - **Recall is 0.** Early on that is normal. Look at the AUC, then wait.
+# - **AUC far below .5.** The polarity: somebody means *original* by 1.
+# - **AUC above .95 after minutes.** Is padding in it?
+# - **`Expected floating point type`.** Labels are bool, and the loss wants `labels.float()`.
+# - **The loss sits at the floor.** The detector says the base rate of everything. Also normal at first.
+#
+# ## 14. Questions
+#
+# <details><summary>1. Where in a step does a lucky sample make a difference?</summary>
+#
+# In the label alone: the token counts as original. The generator learned from this place all the same, for
+# its loss asks for the hidden token whatever is drawn afterwards.
+# </details>
+#
+# <details><summary>2. Why is `replaced_labels` given no mask?</summary>
+#
+# The label asks whether the token differs from the text. Whether its place was hidden does not matter.
+# </details>
+#
+# <details><summary>3. A sentence of 20 tokens, 15 % hidden. At how many places is each network taught?</summary>
+#
+# The generator at 3, the discriminator at 20 (and at `[CLS]` and `[SEP]`).
+# </details>
+#
+# <details><summary>4. Someone reports an accuracy of .93. Which number do you ask for first?</summary>
+#
+# The share of fakes. If it is .07, somebody who reads nothing has .93.
+# </details>
+#
+# <details><summary>5. Recall 0 and AUC .7 at once: how can that be?</summary>
+#
+# No score has crossed .5 yet, but fakes lie above originals in 70 % of the pairs. The AUC sees the order, the
+# recall sees one threshold.
+# </details>
+#
+# <details><summary>6. All logits grow by 3. What becomes of AUC, recall and loss?</summary>
+#
+# The AUC stays, for the order stays. The recall rises or stays. The loss changes, and for a well-taught
+# detector it rises.
+# </details>
+#
+# <details><summary>7. Which of the generator's weights hear the discriminator's loss?</summary>
+#
+# The shared tables of embeddings alone; none, if nothing is shared. The draw lets no gradient through.
+# </details>
+#
+# <details><summary>8. Name the one line in the article's formula that would make ELECTRA a GAN.</summary>
+#
+# The generator is chosen so that the discriminator's value is small (the outer minimum over G). In ELECTRA the
+# generator's own loss is the masked language model's, and turning the sign of the other changes nothing in it.
+# </details>
+#
+# **What differs from the paper at this scale.** The game is the same. Our presets for short runs hide 25 % of
+# the tokens in training instead of 15 %, so fakes are more common there than in the evaluation above, which
+# hides 15 %. Our generator is lucky less often than a large one. One sentence stands in a row.
+#
+# **Where to read more.** The ELECTRA paper (Clark et al. 2020, arXiv 2003.10555): section 2 is this lesson,
+# section 3.2 the tie, section 3.4 and table 5 who learns from what, appendix A the λ. On AUC: Fawcett 2006, *An
+# introduction to ROC analysis*.
+#
+# ## 15. All of it is yours
+#
+# With `mask_tokens` and `sample_tokens` of lesson 04 you have now written every step of `Objective`: mask,
+# sample, corrupt, label, loss. The cell below looks into `my_electra.py`, marks each step *yours* or
+# *reference* in the picture of the whole, and says which exercises are open.
+#
+# **Next: 06 · Train your ELECTRA.** It begins with this picture, and trains with these functions.
+
+# %%
+from electra_tutorial.course.mine import mine, progress
+from electra_tutorial.views.data_flow import data_flow
+
+picture = data_flow(mine())
+progress(5)
+picture  # noqa: B018
