@@ -154,7 +154,7 @@ def untrained(model=None, seed=0):
 
     No random stream of yours moves. Raises `UserError` as `judge` does.
     """
-    electra, tokenizer, _ = find_model(model, None)
     with torch.random.fork_rng(devices=[]):
+        electra, tokenizer, _ = find_model(model, None)  # to load one is to make one first, at random
         torch.manual_seed(seed)
         return Electra(electra.preset).eval(), tokenizer
