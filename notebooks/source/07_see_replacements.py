@@ -242,7 +242,7 @@ expect(duels[0].lucky > duels[100].lucky, "A cool generator is right more often.
 expect(duels[100].mean_fake > duels[0].mean_fake, "Hot fakes stand out more.")
 
 # %% [markdown]
-# A cool generator makes few fakes and good ones: many of its draws are the original, and those are no fakes
+# A cool generator makes fewer fakes and better ones: many of its draws are the original, and those are no fakes
 # at all. A hot one replaces nearly everything, by words that stand out. Training wants something between: a
 # game that is neither lost nor won from the start. The paper draws at temperature 1.
 #
@@ -308,7 +308,7 @@ print(f"[CLS]: {np.mean(cls[0]):.2f} at first, {np.mean(cls[1]):.4f} at last")
 expect(np.mean(cls[1]) < base_rate, "The special tokens were learned to be safe.")
 
 # %% [markdown]
-# The order is nearly always the same. First everything fades from one half to the base rate: the cheapest
+# Look at the order, in more than one sentence. First everything fades from one half to the base rate: the cheapest
 # thing to learn is how rare fakes are. Then the tokens that are never replaced turn blue. What fits with
 # what comes last and slowly, and it is all that the exam asks.
 #
@@ -375,8 +375,8 @@ assert max(spread.values()) > min(spread.values())
 
 # %% [markdown]
 # Each of these people may have gone to school. The numbers tell about the text that the model read, and
-# about the names that its generator liked to put in. A name that is often a *fake* in training looks like
-# one for ever. Whoever used such a number to judge a writer would judge their name.
+# about the names that its generator liked to put in: a name that was often a *fake* in training may go on
+# looking like one. (That is a guess. How would you test it?) Whoever used such a number to judge a writer would judge their name.
 #
 # ## 12. What these numbers must not be used for
 #
@@ -442,9 +442,10 @@ for name, texts in PEOPLE.items():
 #
 # ## 14. What differs from the paper at this scale
 #
-# The generator here is far weaker than the paper's. Its fakes are found more often, and an odd word is caught
-# for being odd rather than for its meaning. The paper's discriminator, trained on a thousand times more text,
-# knows facts and names that this one cannot know. That P(replaced) is no verdict on a writer holds for both.
+# The paper's small model read 3.3 billion words (section 3.1), the one here 2.3 million, and the paper hides
+# 15 % of the tokens where this one had a larger share hidden while it learned. So there are names and facts
+# that this one cannot know, and its base rate is another. That P(replaced) is no verdict on a writer holds
+# for both: the question that it answers is the same.
 #
 # ## 15. Questions
 #
@@ -496,7 +497,7 @@ for name, texts in PEOPLE.items():
 # ## 16. Where to read more
 #
 # - Clark, Luong, Le and Manning 2020 (arXiv 2003.10555): section 2, the game; section 3.2, how large the
-#   generator should be; appendix D, what the paper's discriminator catches and misses.
+#   generator should be, and the adversarial way; section 3.5, where the gain comes from.
 # - `electra_tutorial/suspicion.py` and `judgement.py`: everything that counted here.
 # - Next: lesson 08 looks at where the heads look while they judge.
 
