@@ -376,7 +376,8 @@ assert max(spread.values()) > min(spread.values())
 # %% [markdown]
 # Each of these people may have gone to school. The numbers tell about the text that the model read, and
 # about the names that its generator liked to put in: a name that was often a *fake* in training may go on
-# looking like one. (That is a guess. How would you test it?) Whoever used such a number to judge a writer would judge their name.
+# looking like one. (That is a guess. How would you test it?) Whoever used such a number to judge a
+# writer would judge their name.
 #
 # ## 12. What these numbers must not be used for
 #
