@@ -1,6 +1,7 @@
 """What a student meets first: lesson 00, the glossary, the map, the preflight, and links that lead somewhere."""
 import json
 import re
+from functools import cache
 from html.parser import HTMLParser
 
 import nbformat
@@ -11,7 +12,7 @@ from electra_tutorial.course import doctor, lab, pages, preflight
 from electra_tutorial.course.course_map import PLAN, CourseMap, readme_table, stops
 from electra_tutorial.course.exercises import cards
 from electra_tutorial.course.pages import FETCHES, mathml, write_pages
-from electra_tutorial.course.weave import GLOSSARY, MINUTES, NOTEBOOKS, minutes_of, weave_kit
+from electra_tutorial.course.weave import GLOSSARY, MINUTES, NOTEBOOKS, minutes_of, weave_all, weave_kit
 from electra_tutorial.errors import UserError
 from electra_tutorial.judgement import judge
 from electra_tutorial.views.columns import percent
@@ -25,6 +26,7 @@ FINDINGS = [doctor.ok("Python", "3.11"), doctor.note("font", "none", "Install on
             doctor.fix("<b>data</b>", f"missing in {doctor.REPOSITORY}/data & more", "Run <this>.")]
 
 
+@cache
 def prose(path):
     """What a notebook or a page of text says outside code."""
     if path.suffix == ".md":
@@ -100,20 +102,21 @@ def test_what_is_typed_into_a_twin_strip_is_shown_as_text():
 
 def test_what_is_typed_goes_to_the_kernel_and_comes_back():
     view = TypeAndSee("She has", lambda text: twin_strip(BEFORE, judge(text, mask=[])))
-    first = view.picture.value
-    view.line.value = "She <b>have"
-    assert view.picture.value != first and "b" in Html(view.picture.value).shown
-    assert "Widgets work: 1 change " in view.status.value
-    view.line.value = "   "
-    assert "give a sentence" in view.picture.value and "2 changes" in view.status.value
-    view.line.value = "She have"
-    assert "give a sentence" not in view.picture.value
+    first = view.picture
+    view.typed = "She <b>have"
+    assert view.picture != first and not Html(view.picture).tags.count("script") and "b" in Html(view.picture).shown
+    assert "Widgets work: 1 change " in view.status
+    view.typed = "   "
+    assert "give a sentence" in view.picture and "2 changes" in view.status
+    view.typed = "She have"
+    assert "give a sentence" not in view.picture
 
 
 def test_without_a_browser_or_a_kernel_the_line_to_type_in_is_its_picture():
     view = TypeAndSee("She has", lambda text: twin_strip(BEFORE, judge(text, mask=[])))
-    bundle = view._repr_mimebundle_()
-    assert bundle["text/html"] == view.picture.value and "application/vnd.jupyter.widget-view+json" in bundle
+    assert view.picture in view.twin_html() and view.picture.startswith("<figure")
+    view.typed = "She have"
+    assert view.picture in view.twin_html()
 
 
 # --- the preflight -----------------------------------------------------------------------------------
@@ -174,9 +177,18 @@ def test_the_map_counts_the_exercises_that_are_done():
     assert "Start here" in repr(view)
 
 
-def test_the_readme_has_the_map_as_it_is():
+def test_the_readme_has_the_map_as_it_is(tmp_path):
     readme = (NOTEBOOKS.parent / "README.md").read_text("utf-8")
-    assert readme_table() in readme, "put in what `python -m electra_tutorial.course.course_map` prints"
+    assert readme_table() in readme, "weave: `electra-tutorial notebooks`"
+    (tmp_path / "source").mkdir()
+    (tmp_path.parent / "README.md").write_text(f"# Course\n\n{readme_table()}\n\nMore.\n")
+    (tmp_path / "source" / "06_toy.py").write_text("# %%\nx = 1\n")
+    (tmp_path / MINUTES).write_text('{"06_toy": {"cpu": 77}}')
+    assert [path.name for path in weave_all(check=True, notebooks=tmp_path)] == ["06_toy.ipynb"]
+    assert [path.name for path in weave_all(notebooks=tmp_path)] == ["06_toy.ipynb", "README.md"]
+    text = (tmp_path.parent / "README.md").read_text()
+    assert "| 77 minutes |" in text and text.startswith("# Course\n\n| #") and text.endswith("\n\nMore.\n")
+    assert not weave_all(check=True, notebooks=tmp_path)
 
 
 # --- links and the glossary -----------------------------------------------------------------------------

@@ -1,8 +1,6 @@
-"""The map of the course: each lesson, what it builds, and how far you are. The README's table is made from it.
-
-    python -m electra_tutorial.course.course_map      prints that table
-"""
+"""The map of the course: each lesson, what it builds, and how far you are. The README's table is woven from it."""
 import json
+import re
 from dataclasses import dataclass
 from html import escape
 
@@ -89,14 +87,19 @@ def course_map():
     return CourseMap(stops(), yours()[0])
 
 
-def readme_table():
+README_HEAD = "| # | lesson | what you build | all cells run in, on two CPU cores |"
+
+
+def readme_table(notebooks=NOTEBOOKS):
     """The same table for the README, without what is a student's own."""
-    lines = ["| # | lesson | what you build | all cells run in, on two CPU cores |", "|---|---|---|---|"]
-    for stop in stops():
+    lines = [README_HEAD, "|---|---|---|---|"]
+    for stop in stops(notebooks):
         title = f"[{stop.title}](notebooks/{stop.file})" if stop.file else stop.title
         lines.append(f"| {stop.number:02} | {title} | {stop.builds} | {stop.minutes} |")
     return "\n".join(lines)
 
 
-if __name__ == "__main__":
-    print(readme_table())
+def with_table(readme, notebooks=NOTEBOOKS):
+    """A README's text with the table as it should be; as it was, if it has none."""
+    table = readme_table(notebooks) + "\n"
+    return re.sub(rf"^{re.escape(README_HEAD)}\n(\|.*\n)*", lambda _: table, readme, flags=re.M)

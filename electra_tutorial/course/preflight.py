@@ -22,7 +22,7 @@ class Preflight:
         mend = sum(one["state"] == "fix" for one in told)
         if mend:
             return f"Not ready: {mend} of {len(self.findings)} checks found something to mend."
-        more = f" {len(told)} worth knowing." if told else ""
+        more = f" {len(told)} thing{'s' * (len(told) != 1)} worth knowing." if told else ""
         return f"Ready: {len(self.findings)} checks, nothing to mend.{more}"
 
     def _repr_html_(self):

@@ -52,7 +52,7 @@ class Cell:
 
 
 def weave_all(check=False, notebooks=NOTEBOOKS):
-    """Weave every lesson; return the paths of the notebooks that differed from their sources.
+    """Weave every lesson, and the README's table of them; return the paths of what was not as it should be.
 
     check=True writes nothing. Raises UserError, naming lesson and line, for a source that cannot be woven.
     """
@@ -66,7 +66,20 @@ def weave_all(check=False, notebooks=NOTEBOOKS):
             stale.append(target)
             if not check:
                 write_whole(target, text)
-    return stale
+    return stale + weave_readme(check, notebooks)
+
+
+def weave_readme(check, notebooks):
+    """Bring the table of lessons in the README above up to date; return [its path] if it was not."""
+    from electra_tutorial.course.course_map import with_table  # which reads what is woven here
+
+    path = notebooks.parent / "README.md"
+    text = path.read_text("utf-8") if path.exists() else ""
+    if text == (latest := with_table(text, notebooks)):
+        return []
+    if not check:
+        write_whole(path, latest)
+    return [path]
 
 
 def weave_kit(folder, notebooks=NOTEBOOKS):

@@ -6,7 +6,8 @@
 # how likely it is that this one was put there.
 #
 # **Guess first.** Below, *has* becomes *have*. Which word will it suspect? Will any other word look
-# different to it? Click on the grey cell and press **Shift + Enter**.
+# different to it? Click on the first grey cell and press **Shift + Enter** twice. (The first cell only looks
+# whether this notebook was opened by the course.)
 
 # %%
 from electra_tutorial.judgement import judge
@@ -137,23 +138,25 @@ data_flow()
 #    its own smaller. Then the next sentence comes.
 #
 # Step 3 is called **replaced token detection**. After training the generator is put aside. You have been
-# talking to the discriminator.
+# talking to the discriminator. The grey names stand for functions that you will write. *Reference* means that
+# the picture still shows the course's own.
 #
-# Now one round of the game, played by both. Which tokens are hidden is drawn at random. Change `seed` for
-# another round, and unfold what the generator proposed.
+# Now one round of the game, played by both. Chance decides which tokens are hidden and what is drawn; the
+# **seed** is the number from which chance starts. Look for the fake and for the lucky sample. Then try seed 13
+# and seed 2, and unfold what the generator proposed.
 
 # %%
 from electra_tutorial.views.strip import token_strip
 
-SENTENCE = "The old man was reading a newspaper in the kitchen."
-game = judge(SENTENCE, seed=2)
+SENTENCE = "My brother is reading a book in the garden."
+game = judge(SENTENCE, seed=20)
 assert not any(fake for place, fake in enumerate(game.labels) if place not in game.mask)
 token_strip(game)
 
 # %% [markdown]
 # ## 6. Is everything in place?
 #
-# If something is missing, the next cell says what it is and what to do. The rest is folded away.
+# This is the **preflight**. If something is missing, it says what, and what to do. The rest is folded away.
 
 # %%
 from electra_tutorial.course.preflight import preflight
@@ -177,7 +180,8 @@ def beside_the_first(text):
 TypeAndSee(AFTER, beside_the_first)
 
 # %% [markdown]
-# No line to type in? Then look at what the cell above says about *widgets*. The course works without them.
+# No line to type in, only a picture? Then look at what the preflight above says about *widgets*. The course
+# works without them.
 #
 # ## 7. How exercises work
 #
