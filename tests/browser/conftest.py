@@ -213,6 +213,10 @@ class Notebook:
         return self.page.evaluate("""() => window.jupyterapp.shell.currentWidget.content.widgets
             .filter(cell => cell.model.type === 'code').flatMap(cell => cell.model.outputs.toJSON())""")
 
+    def problems(self):
+        """What a lesson must not show: errors, and anything on stderr."""
+        return [one for one in self.outputs() if one["output_type"] == "error" or one.get("name") == "stderr"]
+
     def screenshots(self, name, pages=40):
         """The lesson from top to bottom, a picture a window, for a person to look at."""
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
