@@ -269,6 +269,39 @@ def test_interrupting_the_kernel_ends_a_training_well(tmp_path, monkeypatch):
         client.stop_channels()
         manager.shutdown_kernel(now=True)
 
+SPY = """\"\"\"Your parts of ELECTRA.\"\"\"
+
+# === corrupt ===
+calls = []
+
+
+def corrupt(ids, chosen, samples):
+    \"\"\"Yours.\"\"\"
+    calls.append(len(samples))
+    corrupted_ids = ids.clone()
+    corrupted_ids[chosen] = samples
+    return corrupted_ids
+"""
+
+
+def test_lesson_06_trains_with_the_functions_that_a_student_kept(tmp_path):
+    notebook = nbformat.read(NOTEBOOKS / "06_train_your_electra.ipynb", as_version=4)
+    (training,) = [n for n, cell in enumerate(notebook.cells)
+                   if cell.cell_type == "code" and "run = pretrain(" in cell.source]
+    code = nbformat.v4.new_code_cell
+    notebook.cells = [
+        *notebook.cells[:training], code("calls = objective.corrupt.__globals__['calls']; before = len(calls)"),
+        notebook.cells[training], code("print('spied', len(calls) - before - metrics['steps'])"),
+    ]
+    (tmp_path / "my_electra.py").write_text(SPY)
+    nbformat.write(notebook, tmp_path / "06_train.ipynb")
+    lesson = run_lesson(tmp_path / "06_train.ipynb", fast=True, folder=tmp_path)
+    assert not lesson.problem
+    words = "".join(output.get("text", "") for output in outputs(lesson))
+    assert "Yours: corrupt" in words and int(re.search(r"spied (-?\d+)", words)[1]) >= 0
+    pictures = "".join(output.get("data", {}).get("text/html", "") for output in outputs(lesson))
+    assert "corrupt (yours)" in pictures and "mask_tokens (reference)" in pictures
+
 
 # --- what lessons lean on -------------------------------------------------------------------------
 

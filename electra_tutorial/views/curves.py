@@ -130,7 +130,7 @@ def curves_in_words(history):
     last = history[-1]
     exam = "; ".join(f"{FIGURES[key][0]} {start_and_end(history, key)}" for key, _, _ in EXAM
                      if last.get(key) is not None)
-    losses = "; ".join(f"{FIGURES[key][1]} {start_and_end(history, key)}, trivial {last[FLOORS[key]]:.2f}"
+    losses = "; ".join(f"{FIGURES[key][1]} {start_and_end(history, key)}, baseline {last[FLOORS[key]]:.2f}"
                        for key in ("mlm_loss", "rtd_loss") if last.get(key) is not None)
     tokens = f"{int(last['tokens_seen']):,} tokens seen"
     return f"Exam over {tokens}: {exam or 'not taken'}; chance 0.50. {losses or 'Losses: not taken'}."
@@ -163,7 +163,7 @@ def curves_of(runs, key="exam_medium_auc", title=None):
     floor = column(longest, FLOORS[key]) if key in FLOORS else np.full(len(longest), chance or np.nan)
     axes.plot(tokens_seen(longest), floor, color=GREY, linestyle="--", linewidth=1)
     if np.isfinite(floor[-1]):
-        ends.append((floor[-1], "trivial" if key in FLOORS else "chance", GREY))
+        ends.append((floor[-1], "baseline" if key in FLOORS else "chance", GREY))
     label_ends(axes, ends)
     token_axis(axes, tokens_seen(longest))
     axes.set_ylabel(axis)

@@ -27,7 +27,7 @@ def experiment_figure(lines, keys=SIDE_BY_SIDE, title=None):
         draw_bands(axes, groups, key)
     if title:
         figure.suptitle(title)
-    return Picture(figure, f"{title or 'An experiment'}. {' '.join(in_words(groups, key) for key in keys)}")
+    return Picture(figure, f"{(title or 'An experiment').rstrip('?.')}. {' '.join(in_words(groups, key) for key in keys)}")
 
 
 def draw_bands(axes, groups, key):
@@ -40,9 +40,10 @@ def draw_bands(axes, groups, key):
         axes.fill_between(tokens, values.min(0), values.max(0), color=colour, alpha=0.15, linewidth=0)
         ends.append((values.mean(0)[-1], variant, colour))
     if key in FLOORS:
-        tokens, floor = spread_of(next(iter(groups.values())), FLOORS[key])
+        tokens, floor = spread_of(sum(groups.values(), []), FLOORS[key])
         axes.plot(tokens, floor.mean(0), color=GREY, linestyle="--", linewidth=1)
         ends.append((floor.mean(0)[-1], "baseline", GREY))
+        cut_start(axes, [spread_of(histories, key)[1] for histories in groups.values()] + [floor])
     elif chance is not None:
         axes.axhline(chance, color=GREY, linestyle="--", linewidth=1)
         ends.append((chance, "chance", GREY))
@@ -50,6 +51,13 @@ def draw_bands(axes, groups, key):
     token_axis(axes, tokens)
     axes.set_ylabel(axis)
     axes.set_title(what, loc="left", fontsize=10)
+
+
+def cut_start(axes, curves):
+    """Leave a high start out of the picture: the first, untrained loss would press all else flat."""
+    later = np.concatenate([values[:, 1:].ravel() if values.shape[1] > 2 else values.ravel() for values in curves])
+    room = 0.1 * (np.nanmax(later) - np.nanmin(later)) + 0.01
+    axes.set_ylim(np.nanmin(later) - room, np.nanmax(later) + room)
 
 
 def spread_of(histories, key):
