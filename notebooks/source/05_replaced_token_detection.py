@@ -34,6 +34,7 @@ import torch.nn.functional as F
 
 from electra_tutorial.checkpoint import load
 from electra_tutorial.course.check import expect, full_or_fast
+from electra_tutorial.model import Electra
 
 electra, tokenizer = load()  # the mini ELECTRA that comes with the course
 SENTENCE = "The old man was reading a newspaper in the kitchen."
@@ -126,19 +127,19 @@ lucky = ~fake[hidden]  # (N,)
 print(f"{len(lucky):,} draws, {lucky.mean():.0%} of them lucky")
 
 often = np.bincount(originals).argsort()[::-1][:12].tolist()
-figure = new_figure(8, 2.4)
-axes = figure.subplots()
+axes = new_figure(8, 2.4).subplots()
 axes.bar([tokenizer.id_to_token(number) for number in often],
          [lucky[originals == number].mean() for number in often], color=BLUE)
 axes.axhline(lucky.mean(), color=ORANGE)
-axes.set(ylabel="share of lucky draws", ylim=(0, 1))
-Picture(figure, "The twelve tokens hidden most often. Full stops are nearly always drawn "
-        "right, common words far less. A line shows the mean of all hidden places.")
+axes.set(ylabel="share of lucky draws", ylim=(0, 1), title="line: all hidden places")
+Picture(axes.figure, "The twelve tokens hidden most often. Full stops are nearly always "
+        "drawn right, common words far less. A line shows the mean of all hidden places.")
 
 # %% [markdown]
 # **What you may have read.** "Every masked place is fake." About every fourth hidden place here holds the very
-# token that stood there, and a better generator is lucky more often. Whoever labels all hidden places
-# *replaced* punishes the detector at those places for being right. Section 11 trains one like that.
+# token that stood there, and a better generator is lucky more often (the paper reports an accuracy of 65 % for
+# one of its own, section 3.2). Whoever labels all hidden places *replaced* punishes the detector at those
+# places for being right. Section 11 trains one like that.
 #
 # ## 4. Who learns from this sentence?
 #
@@ -154,34 +155,35 @@ Picture(figure, "The twelve tokens hidden most often. Full stops are nearly alwa
 # %%
 mlm = electra.generator(masked_ids)  # (B, T, V)
 rtd = electra.discriminator(corrupted_ids)  # (B, T)
-mlm.retain_grad(), rtd.retain_grad()
+first_day = Electra(electra.preset).discriminator(corrupted_ids)  # fresh weights
+for logits in (mlm, rtd, first_day):
+    logits.retain_grad()
 F.cross_entropy(mlm[chosen], ids[chosen]).backward()
-F.binary_cross_entropy_with_logits(rtd, labels.float()).backward()
-electra.zero_grad()
+for logits in (rtd, first_day):
+    F.binary_cross_entropy_with_logits(logits, labels.float()).backward()
 assert torch.allclose(rtd.grad, (torch.sigmoid(rtd) - labels.float()) / 13, atol=1e-6)
-pull = torch.stack([mlm.grad[0].abs().sum(dim=-1), rtd.grad[0].abs()])  # (2, T)
-figure = new_figure(10, 1.7)
-axes = figure.subplots()
+pull = torch.stack([mlm.grad[0].abs().sum(-1), rtd.grad[0].abs(), first_day.grad[0].abs()])
+print("places at which a gradient arrives:", (pull > 0).sum(dim=1).tolist())  # (3, T)
+axes = new_figure(10, 2).subplots()
 shades = pull.where(pull > 0, torch.nan).log10()
-axes.imshow(shades, "Blues", vmin=-7, vmax=2, aspect="auto")
+axes.imshow(shades, "Blues", vmin=-14, vmax=2, aspect="auto")
 for (row, place), size in np.ndenumerate(pull.numpy()):
     text = "0" if size == 0 else f"{size:.0e}" if size < 0.001 else f"{size:.3f}"
     axes.text(place, row, text, ha="center", va="center", fontsize=9)
 axes.set_xticks(range(13), corrupted, fontsize=9)
-axes.set_yticks((0, 1), ("MLM", "RTD"))
-print("places at which a gradient arrives (MLM, RTD):", (pull > 0).sum(dim=1).tolist())
-Picture(figure, "Two rows of 13 boxes, one for each token, with the size of the gradient at "
-        "its logits. In row MLM only two are filled; in row RTD all are.")
+axes.set_yticks((0, 1, 2), ("MLM", "RTD", "RTD, untrained"))
+Picture(axes.figure, "Three rows of 13 boxes, one for each token, with the size of the "
+        "gradient at its logits. In row MLM two are filled, in both rows RTD all.")
 
 # %% [markdown]
 # This is the paper's main argument (section 1): the discriminator is taught by every token of every sentence,
 # the masked language model by 15 % of them. In the paper's table 5 an ELECTRA whose loss looks at the hidden
 # places alone falls from 85.0 to 82.4 points on GLUE (a set of language tests).
 #
-# Look at the sizes too. Each one is (P - label) / T: how wrong the discriminator still is there. This one is
-# trained, so at `[CLS]` and the full stop it has next to nothing left to learn, and `were` is loud. "All 13"
-# counts the places. It does not say that all teach alike, and a yes or no teaches less than a word among
-# thousands.
+# Look at the sizes too. In the rows RTD each is (P - label) / T, without its sign: how wrong the discriminator
+# still is there. On its first day every token teaches about alike. Trained, it has next to nothing left to
+# learn at `[CLS]` or the full stop (3e-05 is .00003), and `were` is loud. So "all 13" counts the places. It
+# does not say that all teach alike for ever, and a yes or no teaches less than a word among thousands.
 #
 # ## 5. Why accuracy lies
 #
@@ -215,18 +217,18 @@ for a in (0.0, 0.1, 0.3, 0.6):
           f"({1 - answers.mean():.3f}), loss {loss_floor(share):.3f} ({cost:.3f})")
     assert abs(cost - loss_floor(share)) < 0.02
 constants, share = np.linspace(0.01, 0.7, 70), fake.mean()  # the same P for every token
-figure = new_figure(8, 2.8)
-axes = figure.subplots()
+axes = new_figure(8, 2.8).subplots()
 axes.plot(constants, -share * np.log(constants) - (1 - share) * np.log(1 - constants))
 axes.plot(share, loss_floor(share), "o", color=BLUE)
 own_loss = np.logaddexp(0, np.where(fake, -scores, scores)).mean()  # -log P(the label)
 axes.axhline(own_loss, color=ORANGE, linestyle="--")
-axes.set(xlabel="the P said of every token", ylabel="nats a token", ylim=(0, 1.1))
+axes.set(xlabel="the P said of every token", ylabel="nats a token", ylim=(0, 1.1),
+         title="dot: the floor; dashed: our discriminator")
 right = ((scores > 0) == fake).mean()
 print(f"real game: 'all original' {1 - share:.3f}, our discriminator {right:.3f}")
 print(f"loss floor {loss_floor(share):.3f}, our discriminator {own_loss:.3f}")
-Picture(figure, "The loss of a constant answer is a valley. Its floor, a dot, lies where P is "
-        "the share of fakes. The trained discriminator's dashed line runs a little below.")
+Picture(axes.figure, "The loss of a constant answer is a valley. Its floor, a dot, lies where "
+        "P is the share of fakes. The discriminator's dashed line runs a little below.")
 
 # %% [markdown]
 # Trained for the better part of an hour, and its accuracy hardly differs from that of not reading at all. Yet
@@ -313,14 +315,15 @@ for key, style in (("rtd_auc", "-"), ("rtd_recall", "--")):
     right.plot(millions, [moment[key] for moment in history], style, label=key)
 right.set(xlabel="million tokens read", ylim=(0, 1))
 left.legend(), right.legend()
-Picture(figure, "Left: originals pile up near P = 0; fakes are spread out, most left of .5. "
-        "Right: the AUC climbs early; the recall falls to almost 0, then rises slowly.")
+Picture(figure, "Left: originals pile up near P = 0; fakes are spread out, most left of "
+        ".5. Right: the AUC climbs early; the recall falls to almost 0, then rises slowly.")
 
 # %% [markdown]
 # The first line is a network that knows nothing: look at its AUC. Its recall is whatever it happens to answer,
 # and whoever answers *replaced* every time has a recall of 1. So recall alone can be bribed, too. Then training
-# begins, and the recall is almost nothing, while the AUC says that much has been learned. Others see the same: a user of the official code reports, at step
-# 5,000, an accuracy of .867, a recall of .048 and an AUC of .68 (google-research/electra, issue 81).
+# begins, and the recall is almost nothing, while the AUC says that much has been learned. Others see the same:
+# a user of the official code reports, at step 5,000, an accuracy of .867, a recall of .048 and an AUC of .68
+# (google-research/electra, issue 81).
 #
 # Why? Before you look at a token, the odds that it is a fake are about 1 to 8. For P > .5 the sentence must
 # make *replaced* eight times more likely than it was. A detector that is honest about its doubts says that
@@ -380,7 +383,7 @@ from electra_tutorial.objective import electra_loss  # weave: exercise
 # both networks share?
 
 # %%
-from electra_tutorial.model import Electra, forbid_special
+from electra_tutorial.model import forbid_special
 from electra_tutorial.objective import mask_tokens, sample_tokens
 
 electra.rng.manual_seed(1)
@@ -430,14 +433,18 @@ for name, model in (("fresh", Electra(electra.preset)), ("trained", electra)):
 #
 # ## 10. Who gets which gradient
 #
-# *Adversarial training* (对抗训练): so the article that many readers come from calls this, with a formula in
-# which a generator is rewarded for fooling a discriminator. That would be a **GAN** (generative adversarial
-# network). For such a reward to reach the generator, a gradient must flow from the discriminator's loss back
-# into the generator's weights. So do not argue. Ask.
+# *Adversarial training* (对抗训练): so the article that many readers come from calls this. In its formula the
+# generator is rewarded for fooling the discriminator, and the discriminator's verdict "guides the generator"
+# (指导生成器改进). That would be a **GAN** (generative adversarial network). For such a reward to reach the
+# generator, a gradient must flow from the discriminator's loss back into the generator's weights. So do not
+# argue. Ask.
+#
+# Second question, same cell: the joint loss with λ = 50, then with λ = -50, so that the generator gains whenever
+# the discriminator errs.
 #
 # **Guess first.** We send back the discriminator's loss *alone*. How many of the generator's parameter tensors
 # get a gradient if the two networks share nothing? How many if they share their tables of embeddings, as in
-# the paper (section 3.2)?
+# the paper (section 3.2)? And what does the minus sign change in the gradient of the generator's own weights?
 
 # %%
 print(f"the discriminator reads {read.dtype}; carries a gradient: {read.requires_grad}")
@@ -457,7 +464,7 @@ for weight in (50.0, -50.0):  # teach the discriminator; then reward whoever foo
     electra_loss(again.generator_loss, again.discriminator_loss, weight).backward()
     own.append(torch.cat([p.grad.flatten() for p in clipping_groups(fresh)[0]]))
 for weight, gradient in zip((50, -50), own, strict=True):
-    print(f"lambda {weight:3}: the generator's own gradient is {gradient.norm():.5f} long")
+    print(f"lambda {weight:3}: the generator's own gradient: length {gradient.norm():.5f}")
 assert torch.equal(*own)
 
 # %% [markdown]
@@ -537,8 +544,7 @@ from electra_tutorial.exam import load_exam
 
 best = (~fake).mean() * loss_floor(hidden[~fake].mean())
 exam, marks = PreparedExam.make(load_exam(grammar), pieces), {}
-figure = new_figure(9, 3)
-axes = figure.subplots()
+axes = new_figure(9, 3).subplots()
 for name, style in zip(trained, ("-", ":", "--", "-."), strict=True):
     model, losses = trained[name]
     result = take_exam(model.discriminator, None, exam, full_or_fast(600, 20))
@@ -546,14 +552,14 @@ for name, style in zip(trained, ("-", ":", "--", "-."), strict=True):
     last = np.mean(losses[-20:])
     print(f"{name:21} loss at the end {last:.3f}, exam AUC {marks[name]:.3f}")
     axes.plot(np.convolve(losses, np.full(20, 0.05), "valid"), style, label=name)
-axes.set(xlabel="step", ylabel="discriminator's loss", ylim=(0, 0.8))
+axes.set(xlabel="step", ylabel="discriminator's loss", ylim=(0, 0.6))
 axes.legend()
-print(f"labels = hidden places: whoever knows the text by heart still pays {best:.3f} nats")
+print(f"labels = hidden: who knows the text by heart still pays {best:.3f} nats")
 expect(marks["as it should be"] > 0.7, "It finds words that somebody else replaced.")
 worst = max(marks["argmax"], marks["no copy"])
 expect(worst < 0.6, "The two with the lowest losses are at chance.")
-Picture(figure, "Four curves of the discriminator's loss. The one without a copy falls to 0 "
-        "at once; argmax ends second lowest. The right one ends above both.")
+Picture(axes.figure, "Four curves of the discriminator's loss. The one without a copy "
+        "falls to 0 at once; argmax ends second lowest. The right one ends above both.")
 
 # %% [markdown]
 # Read the two columns against each other.
@@ -561,8 +567,8 @@ Picture(figure, "Four curves of the discriminator's loss. The one without a copy
 # - **No copy.** `ids` was changed, so the labels compare the corrupted rows with themselves. Nothing is ever
 #   replaced, *original* is always right, and the loss falls to 0. That is the most beautiful curve you will see
 #   in this course, and the detector is worth nothing.
-# - **Argmax.** The fakes are the few words the generator likes best. The detector learns that list by heart,
-#   its loss is lower than with draws, and a fake of any other kind passes.
+# - **Argmax.** The fakes are the few words that the generator likes best (lesson 04 counted them). To know
+#   that list is enough, so the loss is lower than with draws, and a fake of any other kind passes.
 # - **Every hidden place is fake.** It trains, and the curve looks healthy. But nobody can tell a lucky draw
 #   from a token that was never hidden, for both are the original. The last line is the price of that in the
 #   game of section 3, for somebody who knows the text by heart: with right labels it would be 0. The better
@@ -596,8 +602,8 @@ truth = torch.from_numpy(fake).float()  # also the P of a detector that is alway
 perfect = F.binary_cross_entropy_with_logits(truth, truth)
 print(f"always right, sigmoid twice: {perfect:.3f} nats; always .5: {np.log(2):.3f}")
 Picture(figure, "Left: the right loss of a fake falls from 8 to 0, with the sigmoid twice "
-        "only from .69 to .31. Right: for a fake judged original with confidence, far left, "
-        "the right gradient is 1, the other 0.")
+        "only from .69 to .31. Right: for a confident mistake, far left, the right gradient "
+        "is 1, the other 0.")
 
 # %% [markdown]
 # The loss cannot leave a narrow band, and it looks like a bad learning rate. Worse is the right-hand picture. A
@@ -664,7 +670,7 @@ Picture(figure, "Left: the right loss of a fake falls from 8 to 0, with the sigm
 # hides 15 %. Our generator is lucky less often than a large one. One sentence stands in a row.
 #
 # **Where to read more.** The ELECTRA paper (Clark et al. 2020, arXiv 2003.10555): section 2 is this lesson,
-# section 3.2 the tie, section 3.4 and table 5 who learns from what, appendix A the λ. On AUC: Fawcett 2006, *An
+# section 3.2 the tie, section 3.5 and table 5 who learns from what, appendix A the λ. On AUC: Fawcett 2006, *An
 # introduction to ROC analysis*.
 #
 # ## 15. All of it is yours
