@@ -107,7 +107,7 @@ def summary_map(summary, title="What each head looks at, on average"):
     kinds = list(summary)
     L, H = summary[kinds[0]].shape
     table = np.stack([summary[kind].ravel() for kind in kinds], axis=1)  # (L H, number of kinds)
-    figure = new_figure(1.05 * len(kinds) + 2.2, 0.3 * L * H + 1.2)
+    figure = new_figure(1.05 * len(kinds) + 2.2, max(3.2, 0.3 * L * H + 1.2))
     axes = figure.subplots()
     image = axes.imshow(table, cmap="cividis", vmin=0, vmax=1, aspect="auto")
     write_numbers(axes, image, table)

@@ -34,6 +34,8 @@ svg text {{ fill: #111 }} select {{ font-size: 14px }}</style></head><body>{body
   const frame = window.frameElement;
   const drawn = () => {{
     if (!document.querySelector("svg *")) return;
+    const wide = document.documentElement.scrollWidth;
+    if (wide > innerWidth + 1 && !document.body.style.zoom) document.body.style.zoom = innerWidth / wide;
     if (frame) {{
       frame.style.height = document.documentElement.scrollHeight + 12 + "px";
       frame.previousElementSibling.style.display = "none";
