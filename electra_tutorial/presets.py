@@ -27,7 +27,7 @@ class Preset:
     vocab_size: int = 8192
     max_length: int = 64  # pieces in a row, [CLS] and [SEP] included
     packing: bool = False  # several sentences a row; off, because learned positions learn little from it
-    balance: bool = True  # sources of unlike size weigh alike: the smaller is read more often
+    balance: float = 1.0  # a smaller source is read again until it weighs this times the largest; 0: each once
     # Both models; paper section 3.1
     embedding: int = 128
     width: int = 128
@@ -117,7 +117,7 @@ PRESETS = {
         generator_feed_forward=256, dropout=0.1, tokens=300_000_000, batch_tokens=16384, learning_rate=1e-3,
     ),
     "paper": Preset(
-        name="paper", vocab_size=30522, max_length=128, balance=False, embedding=128, width=256, layers=12, heads=4,
+        name="paper", vocab_size=30522, max_length=128, balance=0.0, embedding=128, width=256, layers=12, heads=4,
         feed_forward=1024, generator_width=64, generator_layers=12, generator_heads=1, generator_feed_forward=256,
         position_start="random", initial_std=0.02, dropout=0.1, mask_rate=0.15, tokens=16_384_000_000,
         batch_tokens=16384, learning_rate=5e-4, warmup=0.01, beta2=0.999,

@@ -261,14 +261,16 @@ def cached_tokenizer(lines, vocab_size):
     return load_tokenizer(folder)
 
 
-def balanced(texts, most=4):
-    """The lines of all sources; a smaller source comes again and again until it weighs as much as the largest.
+def balanced(texts, weight=1.0, most=4):
+    """The lines of all sources; a smaller source comes again and again until it weighs `weight` times the largest.
 
-    texts: {name: lines}. Weights are characters, repeats whole numbers, at most `most`. Without this, long sentences
-    of one source would drown the short ones of another.
+    texts: {name: lines}. Sizes are characters, repeats whole numbers, at most `most` times `weight`. Without this, long
+    sentences of one source would drown the short ones of another.
     """
     sizes = {name: sum(map(len, lines)) for name, lines in texts.items()}
-    repeats = {name: min(most, round(max(sizes.values()) / max(size, 1))) for name, size in sizes.items()}
+    largest = max(sizes.values())
+    repeats = {name: max(1, round(weight * min(most, largest / max(size, 1)))) if size < largest else 1
+               for name, size in sizes.items()}
     return [line for name in sorted(texts) for line in texts[name] * repeats[name]]
 
 
@@ -279,7 +281,7 @@ def prepare_text(preset, corpus="course", tokenizer=None):
     tokenizer = tokenizer or cached_tokenizer(lines, preset.vocab_size)
     name = f"{Path(corpus.name).name}-{preset.vocab_size}-{preset.max_length}{'-packed' * preset.packing}"
     if preset.balance:
-        lines, name = balanced(corpus.train), name + "-balanced"
+        lines, name = balanced(corpus.train, preset.balance), f"{name}-balanced-{float(preset.balance)}"
     rows = make_rows(lines, tokenizer, preset.max_length, preset.packing, cache_dir() / "rows" / name)
     return corpus, tokenizer, rows
 
