@@ -27,7 +27,8 @@ def experiment_figure(lines, keys=SIDE_BY_SIDE, title=None):
         draw_bands(axes, groups, key)
     if title:
         figure.suptitle(title)
-    return Picture(figure, f"{(title or 'An experiment').rstrip('?.')}. {' '.join(in_words(groups, key) for key in keys)}")
+    words = [(title or "An experiment").rstrip("?.") + ".", *(in_words(groups, key) for key in keys)]
+    return Picture(figure, " ".join(words))
 
 
 def draw_bands(axes, groups, key):
