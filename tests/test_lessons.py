@@ -269,6 +269,37 @@ def test_interrupting_the_kernel_ends_a_training_well(tmp_path, monkeypatch):
         client.stop_channels()
         manager.shutdown_kernel(now=True)
 
+WATCHED = TRAIN[:TRAIN.index("run = pretrain")] + """
+import threading
+from electra_tutorial.views.dashboard import Dashboard
+board = Dashboard("Toy")
+def press(training):
+    Dashboard.progress(board, training)
+    if training.step == 20:
+        HOW
+board.progress = press
+run = pretrain("tiny", corpus, FOLDER, steps=100_000, dtype="float32", evaluations=1,
+               watch=board, stop=board.stop)
+print("well ended", run.finished, run.metrics["steps"] < 100, (run.folder / "checkpoint").is_dir())
+"""
+
+
+@pytest.mark.parametrize("how", [
+    "threading.Thread(target=board.button.click).start()", "import os, signal; os.kill(os.getpid(), signal.SIGINT)",
+], ids=["the button, in another thread", "the kernel's interrupt"])
+def test_a_watched_training_in_a_kernel_ends_well_and_leaves_a_picture_and_no_widget(how, tmp_path, monkeypatch):
+    monkeypatch.setenv("ELECTRA_TUTORIAL_DATA", str(tmp_path))
+    cell = WATCHED.replace("HOW", how).replace("FOLDER", repr(str(tmp_path / "run")))
+    lesson = run_lesson(toy(tmp_path, cell))
+    assert not lesson.problem
+    found = outputs(lesson)
+    assert "well ended False True True" in "".join(output.get("text", "") for output in found)
+    pages = [output.get("data", {}) for output in found]
+    assert any("Stopped after step" in page.get("text/html", "") for page in pages)
+    assert any("In its own game" in page.get("text/html", "") for page in pages)
+    assert not any("application/vnd.jupyter.widget-view+json" in page for page in pages)
+
+
 SPY = """\"\"\"Your parts of ELECTRA.\"\"\"
 
 # === corrupt ===

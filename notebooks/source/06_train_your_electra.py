@@ -51,7 +51,7 @@ data_flow(objective)
 import torch
 
 from electra_tutorial.corpus import load_corpus
-from electra_tutorial.course.check import full_or_fast
+from electra_tutorial.course.check import expect, full_or_fast
 from electra_tutorial.device import choose_device
 from electra_tutorial.presets import PRESETS
 from electra_tutorial.training import prepare_text
@@ -167,6 +167,7 @@ losses = torch.stack([
 ])  # (number of updates, 2): generator, discriminator
 print(f"generator's loss on this batch: {losses[0, 0]:.2f} -> {losses[-1, 0]:.2f} nats")
 assert losses.isfinite().all()
+expect(losses[-1, 0] < losses[0, 0] - 1, "A single batch is learned by heart.")
 
 # %% [markdown]
 # ## 6. Train
@@ -208,7 +209,6 @@ assert steps >= 2
 # cells above have run. With `GO_ON = False` each run gets a new folder, and nothing is written over.
 
 # %%
-from electra_tutorial.course.check import expect
 from electra_tutorial.course.runs import last_run, next_run
 from electra_tutorial.training import pretrain
 from electra_tutorial.views.dashboard import Dashboard
