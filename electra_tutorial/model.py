@@ -33,28 +33,28 @@ def rotate(x):
 
 
 def split_heads(x, heads):
-    """Cut the features of each token into as many equal parts as there are heads, the first part for head 0.
+    """Cut the features of each token into H equal parts, one a head; head 0 has the first of them.
 
-    x (B, T, D) -> (B, H, T, D/H): head h of token t has the features h D/H to (h + 1) D/H - 1 of token t.
+    x (B, T, D), heads = H -> (B, H, T, D/H).
     """
     B, T, D = x.shape
     return x.view(B, T, heads, D // heads).transpose(1, 2)  # (B, T, H, D/H) -> (B, H, T, D/H)
 
 
 def merge_heads(x):
-    """Put the parts of each token side by side again: x (B, H, T, D/H) -> (B, T, D). It undoes `split_heads`."""
+    """Put what the heads have for a token side by side again, head 0 first: x (B, H, T, D/H) -> (B, T, D)."""
     return x.transpose(1, 2).flatten(2)  # (B, T, H, D/H) -> (B, T, D)
 
 
 def attention_weights(query, key, visible=None):
-    """How much each token takes from each other: softmax(query key^T / sqrt(d)), shares that sum to 1 over keys.
+    """How much each token takes from each other: softmax(query key^T / sqrt(d)).
 
-    query (..., T, d), key (..., T, d) -> (..., T, T), row = who looks, column = who is looked at. visible: bool,
-    broadcast to the result, False where nobody may look. (Vaswani et al. 2017, equation 1.)
+    query (..., T, d), key (..., T, d) -> (..., T, T). Row = who looks, column = who is looked at; a row sums
+    to 1. visible: bool, broadcast to the result, False where nobody may look. (Vaswani et al. 2017, eq. 1.)
     """
     scores = query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5  # (..., T, T)
     if visible is not None:
-        scores = scores.masked_fill(~visible, float("-inf"))  # e^-inf = 0: no share, and the others sum to 1
+        scores = scores.masked_fill(~visible, float("-inf"))  # e^-inf = 0: no share at all
     return scores.softmax(dim=-1)
 
 
@@ -69,7 +69,8 @@ class Attention(nn.Module):
 
     def forward(self, x, attention_mask=None, return_attention=False):
         """x (B, T, D), attention_mask (B, T) bool, True = real -> (B, T, D), and (B, H, T, T) or None."""
-        query, key, value = (split_heads(part, self.heads) for part in self.query_key_value(x).chunk(3, dim=-1))
+        three = self.query_key_value(x).chunk(3, dim=-1)  # (B, T, D) each
+        query, key, value = (split_heads(part, self.heads) for part in three)  # (B, H, T, D/H)
         if self.positions == "rotary":
             query, key = rotate(query), rotate(key)
         visible = None if attention_mask is None else attention_mask[:, None, None, :]  # (B, 1, 1, T), of keys
@@ -84,20 +85,23 @@ class Attention(nn.Module):
 
 
 def feed_forward(x, up, down):
-    """A small network on each token alone: `up` widens, GELU bends, `down` narrows. x (..., D) -> (..., D).
+    """A small network on each token alone: `up` widens, GELU bends, `down` narrows.
 
-    up and down are linear layers, from D numbers a token to more, and back (Vaswani et al. 2017, 3.3).
+    x (..., D) -> (..., D). up and down are linear layers, from D numbers a token to
+    more, and back (Vaswani et al. 2017, 3.3).
     """
     return down(F.gelu(up(x)))
 
 
 class Block(nn.Module):
-    """One layer: attention, then a small network on each token; each is added to what came in and normalised.
+    """One layer: attention, then a small network on each token.
 
-    norm "post" (BERT, ELECTRA): normalise the sum. "pre" (GPT-2 and later): normalise what goes in.
+    What each makes is added to what came in, and normalised. norm "post" (BERT,
+    ELECTRA): normalise the sum. "pre" (GPT-2 and later): normalise what goes in.
     """
 
-    def __init__(self, width, heads, feed_forward, positions="learned", norm="post", dropout=0.0):
+    def __init__(self, width, heads, feed_forward, positions="learned", norm="post",
+                 dropout=0.0):
         super().__init__()
         self.norm = norm
         self.attention = Attention(width, heads, positions, dropout)
@@ -111,14 +115,16 @@ class Block(nn.Module):
         return feed_forward(x, self.up, self.down)
 
     def forward(self, x, attention_mask=None, return_attention=False):
-        """x (B, T, D) -> (B, T, D) and the attention (B, H, T, T), or None if it was not asked for."""
+        """x (B, T, D) -> (B, T, D), and the attention (B, H, T, T) or None."""
         before = self.attention_norm(x) if self.norm == "pre" else x
         mixed, attention = self.attention(before, attention_mask, return_attention)
         x = x + self.dropout(mixed)
         if self.norm == "post":
             x = self.attention_norm(x)
-            return self.feed_forward_norm(x + self.dropout(self.feed_forward(x))), attention
-        return x + self.dropout(self.feed_forward(self.feed_forward_norm(x))), attention
+            x = self.feed_forward_norm(x + self.dropout(self.feed_forward(x)))
+        else:
+            x = x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
+        return x, attention
 
 
 class Embeddings(nn.Module):
@@ -126,42 +132,45 @@ class Embeddings(nn.Module):
 
     def __init__(self, vocab_size, max_length, width, positions="learned", dropout=0.0):
         super().__init__()
+        learned = positions == "learned"
         self.token = nn.Embedding(vocab_size, width)
-        self.position = nn.Embedding(max_length, width) if positions == "learned" else None
+        self.position = nn.Embedding(max_length, width) if learned else None
         self.norm = nn.LayerNorm(width, eps=1e-12)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, ids):
         x = self.token(ids)  # (B, T, E)
         if self.position is not None:
-            x = x + self.position.weight[: ids.shape[1]]  # (T, E), the same for every row
+            x = x + self.position.weight[: ids.shape[1]]  # (T, E), for every row
         return self.dropout(self.norm(x))
 
 
 class Encoder(nn.Module):
-    """Token ids in, one vector for each token in its context out: the body of both models (paper, 3.1)."""
+    """Token ids in, one vector for each token in its context out (paper, 3.1)."""
 
-    def __init__(self, vocab_size, max_length, embedding, width, layers, heads, feed_forward,
-                 positions="learned", norm="post", dropout=0.0):
+    def __init__(self, vocab_size, max_length, embedding, width, layers, heads,
+                 feed_forward, positions="learned", norm="post", dropout=0.0):
         super().__init__()
         self.max_length = max_length
-        self.embeddings = Embeddings(vocab_size, max_length, embedding, positions, dropout)
-        self.project = nn.Linear(embedding, width) if embedding != width else nn.Identity()
+        sizes = vocab_size, max_length, embedding
+        self.embeddings = Embeddings(*sizes, positions, dropout)
+        same, pre = embedding == width, norm == "pre"
+        self.project = nn.Identity() if same else nn.Linear(embedding, width)
         self.blocks = nn.ModuleList(
-            Block(width, heads, feed_forward, positions, norm, dropout) for _ in range(layers)
+            Block(width, heads, feed_forward, positions, norm, dropout)
+            for _ in range(layers)
         )
-        self.final_norm = nn.LayerNorm(width, eps=1e-12) if norm == "pre" else nn.Identity()
+        self.final_norm = nn.LayerNorm(width, eps=1e-12) if pre else nn.Identity()
 
     def forward(self, ids, attention_mask=None, return_attention=False):
-        """ids (B, T) long, attention_mask (B, T), 1 or True = real -> (B, T, D) and a list of (B, H, T, T).
+        """ids (B, T), attention_mask (B, T), 1 or True = real -> (B, T, D) and a list.
 
-        The list has one attention a layer if `return_attention`, else Nones. Raises `UserError` when a row is
-        longer than the model has positions for.
+        The list has an attention (B, H, T, T) a layer if `return_attention`, else Nones.
+        Raises `UserError` when a row is longer than the model has positions for.
         """
         if ids.shape[1] > self.max_length:
-            raise UserError(
-                f"A row of {ids.shape[1]} pieces is longer than the {self.max_length} this model reads: cut it."
-            )
+            raise UserError(f"A row of {ids.shape[1]} pieces is longer than the "
+                            f"{self.max_length} this model reads: cut it.")
         visible = None if attention_mask is None else attention_mask.bool()
         x = self.project(self.embeddings(ids))  # (B, T, D)
         attentions = []
@@ -281,10 +290,10 @@ class Electra(nn.Module):
 
 
 def start_weights(module, linear_std=None, embedding_std=0.02):
-    """Give a layer its first weights: random, so large that a signal keeps its size; biases at 0.
+    """Give a layer its first weights, random and of a size to keep signals; biases 0.
 
-    For `model.apply`. Without linear_std a linear layer starts with 1/sqrt(fan in), fan in being the numbers
-    that each of its outputs adds up.
+    For `model.apply`. Without linear_std a linear layer starts with 1/sqrt(fan in), fan
+    in being how many products each of its outputs adds up.
     """
     if isinstance(module, nn.Linear):
         nn.init.normal_(module.weight, std=linear_std or module.in_features**-0.5)
@@ -294,12 +303,13 @@ def start_weights(module, linear_std=None, embedding_std=0.02):
 
 
 def position_waves(length, width, base=1000.0):
-    """A row for each place: sines in the left half of the columns, cosines in the right -> (length, width).
+    """A row for each place: sines in the left half of it, cosines in the right half.
 
-    Column i of each half is one wave. It turns base ** (-2 i / width) radians a place, the first wave fastest;
-    of an odd width the last cosine is left out (Vaswani et al. 2017, 3.5, with base 10000: our rows are short).
+    -> (length, width). Column i of each half is one wave, which turns base ** (-2 i /
+    width) radians a place: the first is the fastest. Of an odd width the last cosine is
+    left out. (Vaswani et al. 2017, 3.5, with base 10000; our rows are short.)
     """
-    speed = base ** (-torch.arange(0, width, 2) / width)  # (about width/2,) radians a place
+    speed = base ** (-torch.arange(0, width, 2) / width)  # (about width/2,) radians
     angle = torch.arange(length)[:, None] * speed  # (length, about width/2)
     return torch.cat([angle.sin(), angle.cos()], dim=1)[:, :width]
 
@@ -317,12 +327,12 @@ def start_positions(table, preset):
 
 
 def layer_parameters(width, feed_forward):
-    """How many numbers one layer learns: its attention, its feed-forward network, its two norms.
+    """How many numbers one layer learns: attention, feed-forward network, two norms.
 
-    width is D; feed_forward how many numbers a token has inside the feed-forward network.
+    width is D; feed_forward how many numbers a token has inside the network.
     """
-    attention = 4 * (width * width + width)  # query, key, value, output: a matrix and a bias each
-    network = 2 * width * feed_forward + feed_forward + width  # up and down, a bias each
+    attention = 4 * (width * width + width)  # query, key, value, output: matrix and bias
+    network = 2 * width * feed_forward + feed_forward + width  # up and down
     norms = 2 * 2 * width  # a gain and a shift for each number of a token
     return attention + network + norms
 
