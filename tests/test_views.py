@@ -25,6 +25,7 @@ from electra_tutorial.views.attention import attention_grid, attention_map
 from electra_tutorial.views.columns import log_odds_above, percent, probability_at
 from electra_tutorial.views.curves import LiveCurves, curves_of, timelapse_figure, training_curves
 from electra_tutorial.views.dashboard import Dashboard, dashboard_figure
+from electra_tutorial.views.panels import line_panels
 from electra_tutorial.views.picture import FONTS, Picture, new_figure
 from electra_tutorial.views.strip import compare_strips, shade, strip_text, token_strip
 from electra_tutorial.views.terminal import text_width
@@ -282,6 +283,7 @@ PICTURES = {
     "map": lambda: attention_map(*one_head(), title="Layer 0, head 1"),
     "grid": lambda: attention_grid(*attentions_of(TEXT, MODEL, TOKENIZER)),
     "timelapse": lambda: timelapse_figure(timelapse()),
+    "panels": lambda: line_panels({"one": {"a": [1, 2], "b": [2, 1]}, "two": {"a": [3, 3]}}, "Two panels. " * 8, "x"),
 }
 
 
@@ -356,6 +358,16 @@ def test_runs_are_compared_by_any_figure():
         curves_of([("one", history())], "speed")
     with pytest.raises(UserError, match="nothing yet"):
         curves_of([])
+
+
+def test_panels_draw_each_line_and_give_one_label_one_style():
+    drawn = line_panels({"up": {"a": [1, 2], "b": [3, 9]}, "down": {"a": [2, 1]}}, "words", "step", x=[5, 10],
+                        log=True, floor=(2.0, "floor"))
+    assert lines_in(drawn) == [[[1, 2], [3, 9], [2.0, 2.0]], [[2, 1], [2.0, 2.0]]]
+    up, down = drawn.figure.axes
+    assert up.get_lines()[0].get_color() == down.get_lines()[0].get_color() != up.get_lines()[1].get_color()
+    assert list(up.get_lines()[0].get_xdata()) == [5, 10] and up.get_yscale() == "log"
+    assert {"up", "down", "step", "a", "b", "floor"} <= set(words_in(drawn))
 
 
 def test_attention_is_drawn_as_it_is():

@@ -18,8 +18,7 @@ def line_panels(panels, alt, xlabel, x=None, log=False, one_scale=False, floor=N
             axes.plot(places, numbers, dash, color=colour, marker=marker, markersize=4, label=label)
         if floor:
             axes.axhline(floor[0], color="black", linestyle=":", label=floor[1])
-        if log:
-            axes.set_yscale("log")
+        axes.set_yscale("log") if log else axes.set_ylim(bottom=0)
         axes.set(xlabel=xlabel)
         axes.set_title(title, loc="left", fontsize=10)
         axes.spines[["top", "right"]].set_visible(False)

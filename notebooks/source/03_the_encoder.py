@@ -115,7 +115,7 @@ Picture(figure,
 # Still better: **"one place to the left" is the same rotation everywhere**. Turn each hand back by the angle
 # that it moves in one place, and the row of *any* place becomes the row before it. So a head that learns from
 # one pair of neighbours to look to the left has learned it for all. Random rows would have to learn it place
-# by place.
+# by place. (That is the reason; a gain on the exam is not proven. Lesson 04 compares ways to tell places.)
 
 # %%
 angle = torch.atan2(waves[1, :32], waves[1, 32:])  # what each hand moves in one place
@@ -167,8 +167,8 @@ line_panels({"spread of the signal": {"f(x) alone": plain[0], "x + f(x)": kept[0
             "down. With it, both stay between 1 and 5.", xlabel="after layer", log=True)
 
 # %% [markdown]
-# Without the residual the first layers hear next to nothing of the loss. With it, nothing can fade: each
-# factor is 1 plus something, and the 1 is a way through that no layer can close.
+# Without the residual the first layers hear next to nothing of the loss. With it each factor is 1 plus
+# something, and the 1 is a way through past all twelve layers, for the signal and for the gradient.
 #
 # ## 5. Layer norm
 #
@@ -505,16 +505,19 @@ some = [collate(rows, batch) for batch in batches[:100]]
 fakes, reals = (sum(part.sum().item() for part in parts) for parts in (
     [exchange(ids)[1] for ids, _ in some], [real for _, real in some]))
 floor = loss_floor(fakes / reals)  # of who reads nothing
-good, small_start = (curve[-1] for curve in curves.values())
+good, late = (sum(curve[-5:]) / 5 for curve in curves.values())  # the last 100 steps
 expect(good < floor - 0.05, "Begun with 1 / root of fan in, it finds exchanged tokens.")
-expect(small_start > good + 0.05, "Begun with .02, it is far behind at the same step.")
+expect(good + 0.02 < late, "Begun with .02, it is behind at the end.")
 line_panels({"loss (nats a token)": curves},
-            "Loss of two runs over the steps. Begun with .02 it stays for long on the "
-            "dotted floor of a model that reads nothing; begun with 1 over the root "
-            "of the fan in it leaves the floor within some hundred steps.",
+            "Loss of two runs over 600 steps. Begun with 1 over the root of the fan "
+            "in, it leaves the dotted floor of a model that reads nothing after 50 "
+            "steps; begun with .02 only after 250, and stays above the other.",
             xlabel="step", x=range(20, steps + 1, 20), floor=(floor, "reads nothing"))
 
 # %% [markdown]
+# The run that began with .02 lay on the floor for its first 250 steps or so, while the other was learning. (We ran
+# it with three other seeds too: what it reached in 600 steps, the other had reached after 160 to 280.)
+#
 # That is no error of the paper's. It trains for a million steps, at widths from 256 on. A run of minutes at
 # width 64 cannot wait. (Nor is more always better: section 15 shows the other end.)
 #
