@@ -7,6 +7,7 @@ that a damaged one spoils no other. The file is all that lessons know of each ot
 import dataclasses
 import os
 import re
+import textwrap
 from pathlib import Path
 
 from electra_tutorial.course.exercise import verdict
@@ -121,9 +122,10 @@ def progress(lesson):
     line += f" ({', '.join(finished)})." if finished else "."
     if len(finished) < len(names):
         line += f" Open: {', '.join(name for name in names if name not in done)}."
+    lines = [textwrap.fill(line, 90, break_long_words=False)]  # JupyterLab would break it in the middle of a word
     if not Path(FILE).exists():
-        line += f" There is no {FILE} beside this lesson yet; if you moved the lesson, move that file too."
-    print(line, *problems, sep="\n")
+        lines.append(f"There is no {FILE} beside this lesson yet; if you moved the lesson, move that file too.")
+    print(*lines, *problems, sep="\n")
 
 
 def say(title, names):

@@ -12,11 +12,11 @@ def test_the_first_lesson_runs_and_answers_what_is_typed(open_lesson):
     line = cell.get_by_label("Your sentence:")
     line.fill("She have never been to <b>Rome</b>.")
     cell.get_by_text("Widgets work: 1 change of yours").wait_for()
-    cell.get_by_text("Rome", exact=True).first.wait_for()
+    cell.locator(".electra-live").get_by_text("Rome", exact=True).wait_for()
     line.fill("   ")
-    cell.get_by_text("give a sentence").wait_for()
+    cell.locator(".electra-live").get_by_text("give a sentence").wait_for()
     line.fill("She has never been to London.")
-    cell.get_by_text("Nothing was changed.").wait_for()
+    cell.locator(".electra-live").get_by_text("Nothing was changed.").wait_for()
     notebook.screenshots("00 light")
 
 
@@ -39,7 +39,7 @@ def test_the_glossary_and_the_other_lessons_open_from_the_first(open_lesson):
     assert preview.get_by_role("heading", name="Notation", exact=False).count() == 2  # the title's, and its section's
 
 
-def test_opened_again_without_its_kernel_the_line_to_type_in_is_still_a_picture(open_lesson):
+def test_opened_again_without_its_kernel_the_line_to_type_in_is_still_a_picture(open_lesson, watched):
     notebook = open_lesson(LESSON)
     notebook.run_all()
     notebook.show("TypeAndSee(AFTER").get_by_label("Your sentence:").fill("She had never been to Rome.")
@@ -51,5 +51,7 @@ def test_opened_again_without_its_kernel_the_line_to_type_in_is_still_a_picture(
     cell = notebook.show("TypeAndSee(AFTER")
     cell.get_by_text("Changed: has").first.wait_for()
     notebook.page.wait_for_timeout(1000)
-    notebook.page.screenshot(path=SCREENSHOTS / "00 reopened.png")
+    cell.screenshot(path=SCREENSHOTS / "00 reopened.png")
     assert "Rome" in cell.inner_text() and "model not found" not in cell.inner_text()
+    lost = "widget model not found"  # JupyterLab's widget manager always says so of a widget whose kernel is gone
+    watched.errors = [error for error in watched.errors if lost not in error]
