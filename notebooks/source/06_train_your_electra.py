@@ -369,7 +369,7 @@ from electra_tutorial.experiments import EXPERIMENTS, run_variant
 
 VARIANT = "collapsed"  # or "healthy", or "generator too strong"
 curves = replace(EXPERIMENTS["curves"], tokens=full_or_fast(400_000, 5_000))
-here = run_variant(curves, VARIANT, seed=0)
+here = run_variant(curves, VARIANT, seed=0, evaluations=full_or_fast(6, 1))
 (shipped,) = [line for line in lines if (line["variant"], line["seed"]) == (VARIANT, 0)]
 for where, line in (("here", here), ("shipped", shipped)):
     end = line["history"][-1]
