@@ -42,15 +42,19 @@ def split_heads(x, heads):
 
 
 def merge_heads(x):
-    """Put what the heads have for a token side by side again, head 0 first: x (B, H, T, D/H) -> (B, T, D)."""
+    """Put what the heads have for a token side by side again, head 0 first.
+
+    x (B, H, T, D/H) -> (B, T, D). It undoes `split_heads`.
+    """
     return x.transpose(1, 2).flatten(2)  # (B, T, H, D/H) -> (B, T, D)
 
 
 def attention_weights(query, key, visible=None):
     """How much each token takes from each other: softmax(query key^T / sqrt(d)).
 
-    query (..., T, d), key (..., T, d) -> (..., T, T). Row = who looks, column = who is looked at; a row sums
-    to 1. visible: bool, broadcast to the result, False where nobody may look. (Vaswani et al. 2017, eq. 1.)
+    query (..., T, d), key (..., T, d) -> (..., T, T). Row = who looks, column = who is looked at;
+    a row sums to 1. visible: bool, broadcast to the result, False where nobody may look.
+    (Vaswani et al. 2017, equation 1.)
     """
     scores = query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5  # (..., T, T)
     if visible is not None:
@@ -59,28 +63,37 @@ def attention_weights(query, key, visible=None):
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention: each token gathers from all what it finds relevant (Vaswani et al. 2017, 3.2)."""
+    """Multi-head self-attention: each token gathers from all what it finds relevant.
+
+    (Vaswani et al. 2017, section 3.2.)
+    """
 
     def __init__(self, width, heads, positions="learned", dropout=0.0):
         super().__init__()
         self.heads, self.positions, self.dropout = heads, positions, dropout
-        self.query_key_value = nn.Linear(width, 3 * width)  # three projections in one product: faster
+        self.query_key_value = nn.Linear(width, 3 * width)  # three in one product: faster
         self.output = nn.Linear(width, width)
 
     def forward(self, x, attention_mask=None, return_attention=False):
-        """x (B, T, D), attention_mask (B, T) bool, True = real -> (B, T, D), and (B, H, T, T) or None."""
+        """Return what was gathered, (B, T, D), and if asked for the weights, (B, H, T, T), else None.
+
+        x (B, T, D), attention_mask (B, T) bool, True = real.
+        """
         three = self.query_key_value(x).chunk(3, dim=-1)  # (B, T, D) each
         query, key, value = (split_heads(part, self.heads) for part in three)  # (B, H, T, D/H)
         if self.positions == "rotary":
             query, key = rotate(query), rotate(key)
-        visible = None if attention_mask is None else attention_mask[:, None, None, :]  # (B, 1, 1, T), of keys
+        # Of the keys, for any head and any query: (B, T) -> (B, 1, 1, T)
+        visible = None if attention_mask is None else attention_mask[:, None, None, :]
         dropout = self.dropout if self.training else 0.0
         if return_attention:  # the same numbers, written out
             attention = attention_weights(query, key, visible)  # (B, H, T, T)
             mixed = F.dropout(attention, dropout) @ value  # (B, H, T, D/H)
         else:
             attention = None
-            mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=visible, dropout_p=dropout)
+            mixed = F.scaled_dot_product_attention(
+                query, key, value, attn_mask=visible, dropout_p=dropout
+            )
         return self.output(merge_heads(mixed)), attention
 
 

@@ -39,7 +39,8 @@ wrong = suspicion["key", "are"] + suspicion["keys", "is"]
 expect(wrong > 1.5 * right, "It suspects the pairs that do not go together.")
 
 exam = load_exam(load_corpus("course", fallback=True))
-print(f"From the {len(exam.hard):,} pairs of the exam:", *exam.hard[4:6], sep="\n")
+examples = [f"{pair.good} -> {pair.bad}" for pair in exam.hard[4:6]]
+print(f"From the {len(exam.hard):,} pairs of the exam:", *examples, sep="\n")
 
 # %% [markdown]
 # No numbers do. The two right sentences together hold the words *key, is, keys, are*. So do the two wrong
@@ -181,14 +182,15 @@ for d in (4, 16, 64, 256, 1024):
               f"looks at {looked[kind][-1]:4.1f}   slope {(p * (1 - p)).mean():.3f}")
 
 # %%
-from electra_tutorial.views.picture import GREY, Picture, new_figure
+from electra_tutorial.views.picture import BLUE, GREY, ORANGE, Picture, new_figure
 
 figure = new_figure(6.4, 2.8)
 axes = figure.subplots()
-for (kind, tokens), mark in zip(looked.items(), "os", strict=True):
-    axes.semilogx((4, 16, 64, 256, 1024), tokens, mark + "-", base=2, label=kind)
+widths = ["4", "16", "64", "256", "1024"]
+for kind, mark, colour in zip(looked, "os", (ORANGE, BLUE), strict=True):
+    axes.plot(widths, looked[kind], mark + "-", color=colour, label=kind)
 axes.axhline(16, color=GREY, linestyle="--", linewidth=1, label="all 16 alike")
-axes.set(xlabel="features of a head, d", ylabel="tokens looked at", ylim=(0, 17))
+axes.set(xlabel="features of a head, d", ylabel="tokens looked at", yticks=range(0, 17, 4))
 axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
 assert max(looked["scores / √d"]) - min(looked["scores / √d"]) < 1
 Picture(figure, "As d grows, a row of undivided scores looks at fewer and fewer of 16 tokens, "
@@ -315,8 +317,8 @@ assert torch.allclose(gathered[..., :32], first @ three[2][..., :32], atol=1e-5)
 # %% [markdown]
 # ## 8. The class
 #
-# Three functions, and the last cell put them together: the first 32 features are what head 0 makes alone. Here is
-# all of it as the package has it. The three matrices stand side by side in one layer, and the heads'
+# The last cell put the three functions together: the first 32 features are what head 0 makes alone. Here is all
+# of it as the package has it. The three matrices stand side by side in one layer, and the heads'
 # results go through a last matrix, `output`, which mixes them. **Dropout** sets random numbers to 0 while
 # training. (`rotary` is another way to tell places apart. Lesson 04 tries it.)
 #
@@ -478,7 +480,7 @@ expect(2 * chance < hits < len(found), "More often than chance, and not always."
 paid, need = (torch.cat(part) for part in zip(*found, strict=True))
 figure = new_figure(5.6, 3.2)
 axes = figure.subplots()
-axes.plot(paid, need, "o", markersize=3, alpha=0.5)
+axes.plot(paid, need, "o", color=BLUE, markersize=3, alpha=0.4)
 axes.set(xlabel="attention paid", ylabel="change when hidden (nats)", ylim=(0, None))
 Picture(figure, f"Attention paid to {len(paid)} tokens, and what hiding each changes: a wide "
                 "cloud. Both rise together, but many a look changes little.")
@@ -574,9 +576,10 @@ for T, (ms, megabytes) in costs.items():
 expect(costs[largest][0] > 2.5 * costs[largest // 2][0], "Twice the T costs more than twice.")
 
 # %% [markdown]
-# Both grow with T², four times for each doubling. The two halves of the work are equal at T = 2D, here 256.
-# At the length of our sentences, T² is hardly noticed. It is the price of long texts. The fused form does
-# the same work, but need not keep the weights.
+# Both grow with T²: four times for each doubling, and the time by more once the weights no longer fit into the
+# processor's cache. Pairs and matrices cost the same at T = 2D, here 256. At the length of our sentences, T² is
+# hardly noticed. It is the price of long texts. The fused form does the same work, but need not keep the
+# weights.
 #
 # **What differs from the paper.** Nothing in the mechanism. ELECTRA-Small has 12 layers of 4 heads with 64
 # features each, and rows of 128 tokens (paper, appendix A). The mini ELECTRA has the sizes printed in section
