@@ -76,7 +76,7 @@ def server(lessons, surroundings):
 
 def wait_for_address(runtime, process, log):
     """(address, token) of the server once it says that it runs."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + 180  # seconds; two, unless much else runs on the machine
     while time.monotonic() < until and process.poll() is None:
         for path in runtime.glob("jpserver-*.json"):
             if text := path.read_text():

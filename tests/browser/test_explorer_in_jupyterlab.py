@@ -1,0 +1,224 @@
+"""Lesson 07 in a real browser: the explorer and the time-lapse by mouse and by keyboard, and the pictures that stay.
+
+The lesson is slow to run, so one run is looked at from every side: what is live, two views side by side, the page
+whose kernel is gone, the saved copy that is opened again, and a copy that nobody trusts.
+"""
+import json
+import shutil
+
+from conftest import LONGEST, SCREENSHOTS
+
+LESSON = "07_see_replacements.ipynb"
+MINE = "lesson 07 to play with.ipynb"  # other tests open the lesson as it was handed out
+EXPLORER, TIMELAPSE, FOOL = "explore(TEXT, models", "timelapse_view(models", 'part="fool")'
+
+
+def test_the_live_views_of_lesson_07(open_lesson, lessons, watched):
+    shutil.copy(lessons / LESSON, lessons / MINE)
+    watched.page.set_viewport_size({"width": 1280, "height": 1500})  # a view fits in whole, for its screenshot
+    lesson = open_lesson(MINE)
+    lesson.run_all(2 * LONGEST / 1000)
+    assert not lesson.problems()
+    assert lesson.page.locator("dialog.jp-Dialog").count() == 0
+    explorer_answers(lesson)
+    timelapse_moves(lesson)
+    fool_answers(lesson)
+    views_leave_each_other_alone(lesson)
+    lesson.screenshots("07")
+    lesson.save()
+    views_without_a_kernel(lesson)
+    shutil.copy(lessons / MINE, lessons / "untrusted.ipynb")
+    opened_again(open_lesson(MINE), watched)
+    untrust(lessons / "untrusted.ipynb")
+    untrusted(open_lesson("untrusted.ipynb"))
+
+
+# --- live -----------------------------------------------------------------------------------------
+def view_of(lesson, text):
+    """(cell, its live view) with the twin hidden behind it."""
+    cell = lesson.show(text)
+    view = cell.locator(".electra-live")
+    view.wait_for()
+    assert twin_of(cell).is_hidden(), "the twin stands beside the live view"
+    return cell, view
+
+
+def twin_of(cell):
+    """The static picture of a view."""
+    return cell.locator("[class^=electra-twin]")
+
+
+def settled(view):
+    """What the view shows once it has its answer."""
+    view.page.wait_for_timeout(100)
+    view.page.wait_for_function("view => !view.hasAttribute('aria-busy')", arg=view.element_handle())
+    return view.inner_text()
+
+
+def changed(view, act):
+    """Do something to a view and wait for another picture; gives what it shows then."""
+    before = settled(view)
+    act()
+    view.page.wait_for_timeout(600)  # typing is asked about when it pauses
+    after = settled(view)
+    assert after != before, "the picture stayed"
+    assert not view.locator(".problem").count(), view.locator(".problem").all_inner_texts()
+    return after
+
+
+def pressed(view, key):
+    """Whether a token is hidden."""
+    return view.locator(f"[data-key={key}]").get_attribute("aria-pressed") == "true"
+
+
+def explorer_answers(lesson):
+    cell, view = view_of(lesson, EXPLORER)
+    keyboard = lesson.page.keyboard
+    cell.screenshot(path=SCREENSHOTS / "07 explorer 1 as it opens.png")
+
+    assert not pressed(view, "token-8")
+    changed(view, view.locator("[data-key=token-8]").click)
+    assert pressed(view, "token-8") and view.get_by_role("group", name="Place 8").is_visible()
+
+    assert not pressed(view, "token-6")
+    view.locator("[data-key=token-8]").focus()
+    keyboard.press("ArrowLeft")
+    keyboard.press("ArrowLeft")
+    changed(view, lambda: keyboard.press("Space"))
+    assert pressed(view, "token-6") and pressed(view, "token-8")
+    focused = "view => view.getRootNode().activeElement.dataset.key"
+    assert view.evaluate(focused) == "token-6", "the focus was lost when the picture was drawn"
+    keyboard.press("ArrowRight")
+    assert view.evaluate(focused) == "token-7"
+    cell.screenshot(path=SCREENSHOTS / "07 explorer 2 by keyboard.png")
+
+    own = view.locator("[data-key=own]")
+    own.fill("window")
+    changed(view, lambda: own.press("Enter"))
+    assert view.locator("[data-key=sampled-6]").inner_text() == "window"
+
+    slider = view.locator("[data-key='temperature slider']")
+    before = float(slider.input_value())
+    slider.focus()
+    shown = changed(view, lambda: [keyboard.press("ArrowRight") for _ in range(20)])
+    assert "window" in shown and float(slider.input_value()) == 3 > before
+    assert view.get_by_label("Temperature, as a number").input_value() == "3"
+
+    text = view.locator("[data-key=text]")
+    changed(view, lambda: text.fill("She have never been to <b>London</b>."))
+    assert view.get_by_role("button", name="london, place").count() and not view.locator(".strip b b").count()
+    changed(view, lambda: text.fill("<script>document.title = 'run'</script>"))
+    assert view.get_by_role("button", name="script, place").count() and lesson.page.title() != "run"
+    drawn = view.locator(".strip").first.inner_text()
+    text.fill("     ")
+    view.locator(".problem").get_by_text("give a sentence").wait_for()
+    assert view.locator(".strip").first.inner_text() == drawn, "a mistake took the last picture away"
+    cell.screenshot(path=SCREENSHOTS / "07 explorer 3 only spaces.png")
+    text.fill("My sister was reading.")
+    view.get_by_role("button", name="sister, place").wait_for()
+    assert not view.locator(".problem").count()
+
+
+def timelapse_moves(lesson):
+    cell, view = view_of(lesson, TIMELAPSE)
+    moves_by_keyboard(cell, view)
+    changed(view, lambda: view.get_by_role("combobox", name="Sentence").select_option("3"))
+    cell.screenshot(path=SCREENSHOTS / "07 time-lapse.png")
+
+
+def moves_by_keyboard(cell, view):
+    """The slider of the time-lapse, from end to end and a step back."""
+    slider, marker = view.get_by_role("slider", name="Moment"), view.locator("svg[role=img] > line").last
+    slider.focus()
+    slider.press("Home")
+    first, words, place = view.locator(".strip").inner_text(), status(view), marker.get_attribute("x1")
+    slider.press("ArrowRight")
+    assert status(view) != words and float(marker.get_attribute("x1")) > float(place)
+    slider.press("End")
+    assert view.locator(".strip").inner_text() != first
+    assert slider.get_attribute("aria-valuetext") in status(view).lower()
+
+
+def status(view):
+    return view.locator("[role=status]").inner_text()
+
+
+def fool_answers(lesson):
+    cell, view = view_of(lesson, FOOL)
+    word = view.locator("[data-key=word]")
+    word.fill("window")
+    changed(view, lambda: word.press("Enter"))
+    assert "Your score" in status(view) and "window" in status(view)
+    changed(view, view.locator("[data-key=part-duel]").click)
+    assert "At temperature" in status(view) and view.get_by_role("row", name="sentences").count()
+    cell.screenshot(path=SCREENSHOTS / "07 duel.png")
+
+
+def views_leave_each_other_alone(lesson):
+    """A second view is made to play the first one's part, and the first stays as it was; and the other way."""
+    _, view = view_of(lesson, EXPLORER)
+    before = settled(view)
+    cell, other = view_of(lesson, FOOL)
+    changed(other, other.locator("[data-key=part-round]").click)
+    changed(other, lambda: other.locator("[data-key=text]").fill("We were in the garden."))
+    shown = changed(other, other.locator("[data-key=token-3]").click)
+    cell.screenshot(path=SCREENSHOTS / "07 second explorer.png")
+    _, view = view_of(lesson, EXPLORER)
+    assert settled(view) == before and "garden" not in before
+    changed(view, view.locator("[data-key=token-2]").click)
+    _, other = view_of(lesson, FOOL)
+    assert settled(other) == shown
+
+
+# --- without a kernel, without trust --------------------------------------------------------------
+def views_without_a_kernel(lesson):
+    """The page is still open and its kernel has gone: the time-lapse goes on, the explorer says what to do."""
+    lesson.page.evaluate("window.jupyterapp.shell.currentWidget.context.sessionContext.shutdown()")
+    moves_by_keyboard(*view_of(lesson, TIMELAPSE))
+    cell, view = view_of(lesson, EXPLORER)
+    view.locator("[data-key=token-1]").click()
+    view.locator(".problem").get_by_text("No answer from the kernel").wait_for()
+    cell.screenshot(path=SCREENSHOTS / "07 no kernel.png")
+
+
+def opened_again(lesson, watched):
+    """A page that knows nothing of the widgets, and a new kernel: what was seen last stands there as a picture."""
+    lesson.page.wait_for_timeout(1000)
+    last = {EXPLORER: "sister", TIMELAPSE: "", FOOL: "garden"}
+    for number, (text, word) in enumerate(last.items()):
+        cell = lesson.show(text)
+        twin_of(cell).wait_for()
+        lesson.page.wait_for_timeout(500)
+        cell.screenshot(path=SCREENSHOTS / f"07 opened again {number}.png")
+        has_picture(cell, word)
+        assert not cell.locator(".electra-live").count() and "model not found" not in cell.inner_text()
+    lost = "widget model not found"  # JupyterLab's widget manager always says so of a widget whose kernel is gone
+    watched.errors[:] = [error for error in watched.errors if lost not in error]
+
+
+def has_picture(cell, word):
+    """The twin is seen, and shows what was looked at last."""
+    twin = twin_of(cell).last
+    assert twin.is_visible() and twin.bounding_box()["height"] > 60
+    assert word in twin.inner_text() and (word or twin.locator("img").count())
+
+
+def untrust(path):
+    """Change a notebook by hand: JupyterLab did not write this one, so it does not trust it."""
+    notebook = json.loads(path.read_text("utf-8"))
+    notebook["metadata"]["from"] = "elsewhere"
+    first = next(cell for cell in notebook["cells"] if cell["cell_type"] == "code")
+    first["source"] = ["# from elsewhere\n", *first["source"]]
+    path.write_text(json.dumps(notebook), "utf-8")
+
+
+def untrusted(lesson):
+    trusted = "window.jupyterapp.shell.currentWidget.content.widgets.some(cell => " \
+              "cell.model.type === 'code' && cell.model.outputs.length && cell.model.trusted)"
+    assert not lesson.page.evaluate(trusted)
+    for number, (text, word) in enumerate({EXPLORER: "sister", TIMELAPSE: "", FOOL: "garden"}.items()):
+        cell = lesson.show(text)
+        cell.get_by_text("Run the cell to play").wait_for()
+        cell.screenshot(path=SCREENSHOTS / f"07 untrusted {number}.png")
+        has_picture(cell, word)
+        assert not cell.locator(".electra-live").count() and "model not found" not in cell.inner_text()
