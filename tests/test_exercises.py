@@ -307,6 +307,24 @@ WRONG = {
         "(ids, special, rate, mask_id, keep=0.0, rng=None): a coin each": ("""
             chosen = (torch.rand(ids.shape, generator=rng) < rate) & ~special
             return ids.masked_fill(chosen, mask_id), chosen""", "A coin for each place"),
+        "(ids, special, rate, mask_id, keep=0.0, rng=None): one argsort": ("""
+            lottery = torch.rand(ids.shape, generator=rng).masked_fill(special, 2.0)
+            wanted = ((~special).sum(dim=1, keepdim=True) * rate + 0.5).floor().clamp(min=1)
+            chosen = (lottery.argsort(dim=1) < wanted) & ~special
+            return ids.masked_fill(chosen, mask_id), chosen""", "a place's rank takes two"),
+        "(ids, special, rate, mask_id, keep=0.0, rng=None): one half to the even number": ("""
+            lottery = torch.rand(ids.shape, generator=rng).masked_fill(special, 2.0)
+            wanted = ((~special).sum(dim=1, keepdim=True) * rate).round().clamp(min=1)
+            chosen = (lottery.argsort(dim=1).argsort(dim=1) < wanted) & ~special
+            return ids.masked_fill(chosen & (torch.rand(ids.shape, generator=rng) >= keep), mask_id), chosen""",
+            "one half to the even number"),
+        "(ids, special, rate, mask_id, keep=0.0, rng=None): kept by rank": ("""
+            lottery = torch.rand(ids.shape, generator=rng).masked_fill(special, 2.0)
+            rank = lottery.argsort(dim=1).argsort(dim=1)
+            wanted = ((~special).sum(dim=1, keepdim=True) * rate + 0.5).floor().clamp(min=1)
+            chosen = (rank < wanted) & ~special
+            return ids.masked_fill(chosen & (rank >= wanted * keep), mask_id), chosen""",
+            "Toss a coin for each chosen place"),
         "(ids, special, rate, mask_id, keep=0.0, rng=None): drawn with replacement": ("""
             chosen = torch.zeros_like(special)
             for row in range(len(ids)):
@@ -338,6 +356,10 @@ WRONG = {
             return reference(ids, special, rate, mask_id, keep, rng)[0]""", "should return a tuple of 2"),
     },
     "sample_tokens": {
+        "(logits, temperature=1.0, rng=None): one dart for all": ("""
+            p = (logits.float() / max(temperature, 1e-9)).softmax(-1).cumsum(-1)
+            return (p < torch.rand(1, generator=rng)).sum(-1).clamp(max=logits.shape[-1] - 1)""",
+            "draw anew for each row"),
         "(logits, temperature=1.0, rng=None): argmax": ("""
             return logits.argmax(dim=-1)""", "the likeliest (argmax)"),
         "(logits, temperature=1.0, rng=None): the global stream": ("""
@@ -565,7 +587,8 @@ WRONG = {
         "(sentences, others, names): a set": ("""
             return set(reference(sentences, others, names))""", "should return a list"),
         "(sentences, others, names): once each": ("""
-            return list(dict.fromkeys(reference(sentences, others, names)))""", "should return ['I know.', 'I know.'"),
+            return list(dict.fromkeys(reference(sentences, others, names)))""",
+            "should return ['I know.', 'I know.'"),
     },
     "pad": {
         "(rows): the mask upside down": ("""

@@ -292,7 +292,7 @@ def three_sentences():
 
 @found.mistake("Ties all count as found with you, so a model that says the same of every word would find all: "
                "with k words on top it counts 1/k.")
-def ties_won(suspicions, positions):
+def all_ties_found(suspicions, positions):
     pairs = zip(suspicions, positions, strict=True)
     return float(np.mean([s[p] == s.max() for s, p in pairs])) if positions else nan
 
