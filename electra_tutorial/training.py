@@ -264,8 +264,8 @@ def cached_tokenizer(lines, vocab_size):
 def balanced(texts, weight=1.0, most=4):
     """The lines of all sources; a smaller source comes again and again until it weighs `weight` times the largest.
 
-    texts: {name: lines}. Sizes are characters, repeats whole numbers, at most `most` times `weight`. Without this, long
-    sentences of one source would drown the short ones of another.
+    texts: {name: lines}. Sizes are characters, repeats whole numbers, at most `most` times `weight`. Without this,
+    long sentences of one source would drown the short ones of another.
     """
     sizes = {name: sum(map(len, lines)) for name, lines in texts.items()}
     largest = max(sizes.values())

@@ -17,8 +17,8 @@ PACKAGE = ROOT / "electra_tutorial"
 # The reading order. A module imports only from those above it; data flows the same way.
 ORDER = (
     "errors", "presets", "sources", "grammar", "corpus", "tokens", "objective", "model", "metrics",
-    "minimal_pairs", "exam", "evaluation", "checkpoint", "device", "judgement", "suspicion", "heads", "training", "probes",
-    "experiments", "hub", "bench", "cli", "__main__",
+    "minimal_pairs", "exam", "evaluation", "checkpoint", "device", "judgement", "suspicion", "heads", "training",
+    "probes", "experiments", "hub", "bench", "cli", "__main__",
 )
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]

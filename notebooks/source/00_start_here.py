@@ -221,8 +221,8 @@ assert [stop.number for stop in course_map().stops] == list(range(11))
 course_map()
 
 # %% [markdown]
-# **Ninety minutes, no more?** 00 → 04 → 05 → 06 → 07. Skip 01 to 03 and take the encoder, the network inside
-# both players, as given.
+# **Ninety minutes, no more?** 00 → 04 → 05 → 06 → 07: read, guess and run, and leave the exercises for another
+# day. Skip 01 to 03 and take the encoder, the network inside both players, as given.
 #
 # **You come from an article on ELECTRA?** One that many have read says three things that you will put right
 # with code of your own:

@@ -1,9 +1,10 @@
+# ruff: noqa: I001  (an exercise and the imports of the next cell would be sorted into one block)
 # The source of lesson 04. `electra-tutorial notebooks` weaves notebooks/04_the_generator.ipynb from it.
 # %% [markdown]
 # # 04 · The generator
 #
 # **What you will be able to do.** Hide words of a sentence the way ELECTRA does. Build the small network that
-# guesses them, its *generator*, and train it in a loop that you write yourself, line by line. Say how unsure
+# guesses them, its *generator*, and train it in a loop of twenty lines, four of whose parts you write. Say how unsure
 # a language model is, in a number that a friend understands. Draw from its guesses, and tell why ELECTRA must
 # draw and never take the best one.
 #
@@ -471,12 +472,13 @@ from electra_tutorial.training import learning_rate  # weave: exercise
 # a limit, and keeps its direction. ELECTRA has two networks, and clips them *apart*: you will soon see why.
 
 # %%
-sentence = "The plates near the oven are hot."
 from electra_tutorial.grammar import guess_probability, read
 from electra_tutorial.metrics import unigram_loss
 from electra_tutorial.model import Electra
 from electra_tutorial.tokens import collate, make_rows
 from electra_tutorial.training import batch_stream, prepare_text
+
+sentence = "The plates near the oven are hot."
 
 preset = laptop.with_changes(vocab_size=4096, max_length=32, mask_rate=0.15)
 corpus, tokenizer, rows = prepare_text(preset, "grammar")  # a vocabulary, and rows
@@ -501,7 +503,7 @@ from electra_tutorial.training import clip_gradients  # weave: exercise
 #
 # In every PyTorch training loop you find the same five verbs: forward, backward, clip, step, zero. (The last,
 # because `backward` *adds* to the gradients that are there.) Around the step stands the loop, with the
-# schedule. It is yours: no library hides a line of it.
+# schedule. Your parts do the work in it, and no library hides a line of it.
 
 # %%
 def my_optimizer(model):
@@ -637,7 +639,7 @@ print(f"lambda 0: {len(silent)} differ; lambda 50: {len(loud)} differ", *loud, s
 assert not silent
 
 # %% [markdown]
-# Your loop *is* the real one. And with the discriminator on, fifty times louder, only those tables move
+# This loop *is* the real one. And with the discriminator on, fifty times louder, only those tables move
 # otherwise that both networks share. No gradient of the discriminator flows back through a drawn word, which is a
 # whole number (lesson 05). And the two are clipped apart. Clipped together, an outburst of the discriminator would
 # shorten the generator's gradient as well, in that very step, for no reason of its own.

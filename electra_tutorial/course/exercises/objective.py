@@ -109,7 +109,7 @@ def in_short_rows_too_a_share_is_kept_and_not_a_place(mask_tokens):
     share = (masked_ids == ids)[chosen].float().mean().item()
     assert 0.1 < share < 0.2, (
         f"In 500 rows with 2 chosen places each, keep = 0.15 leaves a share of {share:.2f} of them visible: it "
-        "should be about 0.15. Toss a coin for each chosen place; a fixed number a row rounds to nothing, or to half.")
+        "should be about 0.15. Toss a coin for each chosen place; a fixed number a row is rounded to none or half.")
 
 
 @mask_tokens.rule
