@@ -283,7 +283,7 @@ PICTURES = {
     "map": lambda: attention_map(*one_head(), title="Layer 0, head 1"),
     "grid": lambda: attention_grid(*attentions_of(TEXT, MODEL, TOKENIZER)),
     "timelapse": lambda: timelapse_figure(timelapse()),
-    "panels": lambda: line_panels({"one": {"a": [1, 2], "b": [2, 1]}, "two": {"a": [3, 3]}}, "Two panels. " * 8, "x"),
+    "panels": lambda: line_panels({"one": {"a": [1, 2], "b": [2, 1]}, "two": {"a": [3, 3]}}, "2 panels. " * 8, "x"),
 }
 
 

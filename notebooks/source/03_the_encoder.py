@@ -158,8 +158,7 @@ def through(residual, layers=12, width=256):
 
 
 plain, kept = through(residual=False), through(residual=True)
-print(f"one half, twelve times: {0.5**12:.5f}")
-print(f"the root of 1.25, twelve times: {1.25**6:.1f}")
+print(f"twelve times one half: {0.5**12:.5f}; twelve times root 1.25: {1.25**6:.1f}")
 line_panels({"spread of the signal": {"f(x) alone": plain[0], "x + f(x)": kept[0]},
              "spread of the gradient": {"f(x) alone": plain[1], "x + f(x)": kept[1]}},
             "Two panels over 12 layers, logarithmic. Without the residual the signal "
@@ -453,8 +452,7 @@ for std in (0.02, None):
 from electra_tutorial.tokens import batch_order, collate
 from electra_tutorial.training import prepare_text
 
-size = {"embedding": 64, "width": 64, "layers": 4, "feed_forward": 256,
-        "balance": False}
+size = dict(embedding=64, width=64, layers=4, feed_forward=256, balance=False)
 _, tokenizer, rows = prepare_text(PRESETS["tiny"].with_changes(**size), "grammar")
 small = PRESETS["tiny"].with_changes(vocab_size=tokenizer.get_vocab_size(), **size)
 batches = batch_order(rows, 512, seed=0, epoch=0)
@@ -538,8 +536,8 @@ def parameter_table(preset):
     """The discriminator's parameters, part by part, by arithmetic alone."""
     V, E, D = preset.vocab_size, preset.embedding, preset.width
     return {
-        "token embeddings": V * E, "position embeddings": preset.max_length * E,
-        "norm of the embeddings": 2 * E,
+        "token embeddings": V * E,
+        "position embeddings": preset.max_length * E, "norm of the embeddings": 2 * E,
         "projection E -> D": E * D + D if E != D else 0,
         "layers": preset.layers * layer_parameters(D, preset.feed_forward),
         "head": (D * D + D) + (D + 1),
@@ -553,8 +551,8 @@ for name in ("laptop", "paper"):
     for part, n in found.items():
         print(f"  {part:24}{n:11,} {n / total:5.0%}")
     assert total == sum(p.numel() for p in model.parameters())
-released = ElectraForPreTraining(ElectraConfig())  # with the discriminator's head
-more = sum(p.numel() for p in released.parameters()) - total
+released = ElectraForPreTraining(ElectraConfig()).parameters()
+more = sum(p.numel() for p in released) - total
 print(f"released: {total + more:,}, that is {more:,} more")
 assert more == (512 - 128) * 128 + 2 * 128
 
