@@ -27,7 +27,7 @@ def main():
     parser.add_argument("--threads", type=int, default=1, help="one, so that two runs fit on two cores")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("runs/recipe.jsonl"))
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     torch.set_num_threads(args.threads)
     changes = dict(map(read_change, args.changes))
     trial = Experiment("recipe", "one change", {args.name: changes}, args.preset, args.corpus, args.tokens)

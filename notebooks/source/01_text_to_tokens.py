@@ -47,7 +47,7 @@ for member in load_sources()[0].members[::3]:  # one line for each source
     assert "CC BY" in member.licence
 
 # %% [markdown]
-# One source writes about ships, storms and battles, and hardly ever says *you*. The other is all *you* and
+# One source is about people, places and events, and hardly ever says *you*. The other is all *you* and
 # *I*. That makes 2.3 million words. BERT, and the paper's small ELECTRA with it, read 3.3 billion (paper,
 # section 3.1). What can be learned from so little is grammar and which words keep company, and no knowledge
 # of the world.
@@ -154,9 +154,9 @@ for (a, b), n in pairs.most_common():
     print(f"{a:4}{b:4} together {n:2}, anywhere {pieces[a]:2} and {pieces[b]:2}, score {score:.3f}")
 
 # %% [markdown]
-# *i* and *n* stand together most often: 6 + 4 + 3 = 13 times. But both also stand without the other. *q* and
-# *u* stand together only twice, and a *q* is never without its *u*: no score is higher. Now join, count again,
-# join again.
+# *i* and *n* stand together most often: 6 + 4 + 3 = 13 times. But the score divides by how often each stands
+# anywhere, and both are common. *q* and *u* stand together only twice, and nowhere else: no score is higher.
+# Now join, count again, join again.
 
 # %%
 def merge(split, a, b):
@@ -614,7 +614,8 @@ Picture(figure, "Both kinds of bars are high at the first four places. After tha
 # %% [markdown]
 # The first four places are good in both, for a packed row begins with a sentence too: *I*, *The*, *He*, and
 # then verbs. But several more sentences stand behind it, and they begin anywhere. Over all tokens the place is
-# worth a third of a nat when each sentence has a row, and about nothing when they are packed. So a packed model
+# worth what the legend says: a good part of a nat when each sentence has a row, and about nothing when they are
+# packed. So a packed model
 # gets hardly a foothold from its positions. We think that this is why ours stayed at the floor. It is a finding
 # about short sentences and small budgets, and no objection to packing long text, as the paper does. (And the
 # low hump around place 10? Where do everyday sentences end?)
