@@ -544,17 +544,19 @@ def test_outside_a_notebook_a_watched_run_shows_the_plain_bar(tmp_path, monkeypa
     assert board.handle is None and board.button is None
 
 
-def test_watching_costs_what_it_says(monkeypatch):
+def test_watching_costs_at_most_three_percent_of_a_run_the_last_picture_included(monkeypatch):
     page, board = Bench(monkeypatch), Dashboard()
-    draw = board.draw
+    picture, drawn = board.draw(history(2), None), []
 
-    def drawing_takes_a_second(*given):
+    def drawing_takes_a_second(rows, title):
         page.clock += 1
-        return draw(*given)
+        drawn.append(page.clock)
+        return picture
 
     monkeypatch.setattr("electra_tutorial.views.dashboard.time.monotonic", lambda: page.clock)
     board.draw = drawing_takes_a_second
-    for step in range(201):
+    for step in range(601):
         page.clock += 1
-        board(play_history(2, step=step, total=1000))
-    assert 1 / 201 <= board.cost() <= 0.04
+        board(play_history(2, step=step, total=600))
+    assert drawn[-1] == page.clock and 10 < len(drawn) <= 18
+    assert board.cost() == pytest.approx(len(drawn) / page.clock, rel=0.05) and board.cost() <= 0.03

@@ -250,13 +250,13 @@ def timelapse_in_words(probe, p, moments):
 class LiveCurves:
     """A `watch` for `pretrain`: in a notebook it draws the curves so far, in one place; elsewhere nothing.
 
-    Drawing takes at most `share` of the time since the run began (.03): in a short run it leaves moments out,
-    but never the first and never the last. draw: what makes a picture of a history and a title.
+    Drawing takes at most `share` of the time since the run began (.03), the last picture included: in a short run
+    it leaves moments out, but never the first and never the last. draw(history, title) makes the picture.
     """
 
     def __init__(self, title=None, share=0.03, draw=training_curves):
         self.title, self.share, self.draw = title, share, draw
-        self.handle, self.began, self.spent = None, None, 0.0
+        self.handle, self.began, self.spent, self.dearest = None, None, 0.0, 0.0
         self.line, self.told = None, -math.inf
         self.on_a_page = in_notebook()
         if not self.on_a_page:
@@ -268,9 +268,11 @@ class LiveCurves:
             return
         now = time.monotonic()
         self.began = self.began or now
-        if self.handle is None or self.ended(training) or self.spent <= self.share * (now - self.began):
+        foreseen = self.spent + 2 * self.dearest  # this picture, and the last one
+        if self.handle is None or self.ended(training) or foreseen <= self.share * (now - self.began):
             self.show(self.draw(training.history, self.title))
-            self.spent += time.monotonic() - now
+            took = time.monotonic() - now
+            self.spent, self.dearest = self.spent + took, max(self.dearest, took)
 
     def ended(self, training):
         """Whether no further step will come."""
