@@ -562,7 +562,8 @@ Picture(axes.figure, "Four curves of the discriminator's loss. The one without a
         "falls to 0 at once; argmax ends second lowest. The right one ends above both.")
 
 # %% [markdown]
-# Read the two columns against each other.
+# Read the two columns against each other. (One run each: the two that end at chance are plain, the small
+# difference between the other two may be luck.)
 #
 # - **No copy.** `ids` was changed, so the labels compare the corrupted rows with themselves. Nothing is ever
 #   replaced, *original* is always right, and the loss falls to 0. That is the most beautiful curve you will see
