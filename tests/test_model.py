@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+import torch.nn.functional as F
 from conftest import toy_batch, toy_preset
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,9 +16,12 @@ from electra_tutorial.model import (
     Electra,
     Encoder,
     Generator,
+    attention_weights,
     layer_parameters,
+    merge_heads,
     position_waves,
     rotate,
+    split_heads,
 )
 from electra_tutorial.objective import Objective
 from electra_tutorial.presets import PRESETS, Preset
@@ -79,6 +83,28 @@ def test_an_attention_mask_of_ones_and_zeros_is_as_good_as_one_of_bools():
     with torch.no_grad():
         assert torch.equal(electra.discriminator(ids, mask), electra.discriminator(ids, mask.long()))
         assert torch.equal(electra.generator(ids, mask), electra.generator(ids, mask.float()))
+
+
+def test_a_head_has_its_own_part_of_every_token_and_merging_undoes_the_cut():
+    x = torch.randn(2, 5, 12)
+    for heads in (1, 2, 3, 4, 6):
+        cut = split_heads(x, heads)
+        assert all(torch.equal(cut[:, h], part) for h, part in enumerate(x.chunk(heads, dim=-1)))
+        assert torch.equal(merge_heads(cut), x)
+
+
+@given(st.integers(1, 9), st.sampled_from([1, 3, 16]), st.integers(0, 1000))
+@settings(max_examples=20)
+def test_attention_weights_are_those_of_the_fused_attention(T, d, seed):
+    rng = torch.Generator().manual_seed(seed)
+    query, key, value = torch.randn(3, 2, 3, T, d, generator=rng)
+    visible = (torch.rand(2, 1, 1, T, generator=rng) < 0.6).index_fill(-1, torch.tensor(0), True)
+    for mask in (None, visible):
+        weights = attention_weights(query, key, mask)
+        fused = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        torch.testing.assert_close(weights @ value, fused, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(weights.sum(-1), torch.ones(2, 3, T))
+    assert not weights.masked_select(~visible).any()
 
 
 # --- positions ------------------------------------------------------------------------------------

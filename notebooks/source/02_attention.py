@@ -147,7 +147,7 @@ def attend_in_a_loop(query, key, value):
 
 
 assert torch.allclose(attend_in_a_loop(query, key, value), mixed)
-assert torch.equal((query @ key.T).softmax(dim=-1) @ value, mixed)  # in one line
+assert torch.allclose((query @ key.T).softmax(dim=-1) @ value, mixed)  # in one line
 
 # %% [markdown]
 # *is* itself is singular, and it now holds the message that a noun it found is plural. A later layer can
@@ -292,7 +292,8 @@ assert torch.allclose(ours, theirs, atol=1e-5)
 # So the D features are cut into H parts of D/H, and each part does its own attention: **multi-head
 # attention**. For the cut, a rehearsal. `view` reads the same numbers, in the same order in memory, along other
 # axes. `transpose` exchanges two axes. Why so careful about a `transpose`? Because without it all shapes are
-# right and nothing complains: look at head 0 below, where the first digit is the token.
+# right and nothing complains. You see it below the exercise: the first digit is the token, and in the second
+# line head 0 takes both halves of token 1 for two tokens.
 
 # %%
 from electra_tutorial.model import split_heads  # weave: exercise
@@ -534,7 +535,7 @@ for name, (pairs_right, p) in seen.items():
     print(f"{name:22} pairs right {pairs_right:.2f}   mean P(replaced) {p:.2f}")
 noticed = [name for name in seen if seen[name][0] < seen["no bug"][0] - 0.2]
 expect(noticed == ["not scaled"], "The exam notices what the text below says.")
-assert seen["no bug"] == examine(attention_weights)
+assert abs(seen["no bug"][1] - examine(attention_weights)[1]) < 1e-4
 
 # %% [markdown]
 # One of four. The others move P(replaced) a lot, and the pairs hardly notice: both sentences of a pair suffer
