@@ -934,7 +934,9 @@ def mask_tokens(ids, special, rate, mask_id, keep=0.0, rng=None):
 
 def test_the_file_with_every_solution_is_a_module_that_a_linter_likes(notebook):
     for name in NAMES:
-        notebook.run(module_of(name).source(name))
+        module = module_of(name)
+        notebook.run(import_lines([module.importing(needed) for needed in module.needs(name)]))
+        notebook.run(module.source(name))
         assert "keeps it" in notebook.check(name)
     rules = ["--isolated", "--select", "F,E9", "--ignore", "F811"]  # each section has its own imports
     linted = subprocess.run([sys.executable, "-m", "ruff", "check", *rules, FILE], capture_output=True, text=True)

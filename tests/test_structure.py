@@ -250,14 +250,14 @@ def test_git_ignores_what_set_up_and_work_make(path):
     assert ignored.returncode in (0, 128), f"{path} would be tracked"  # 128: this folder is not under git
 
 
-def test_ci_calls_the_readmes_test_command():
+def test_ci_calls_the_readmes_test_commands():
     script = (ROOT / ".ci" / "run").read_text("utf-8")
-    assert "set -euo pipefail" in script and script.rstrip().endswith("\nmake test")
+    assert "set -euo pipefail" in script and script.endswith("\nmake test\nmake test-browser\n")
     assert subprocess.run(["bash", "-n", ROOT / ".ci" / "run"]).returncode == 0
     readme = (ROOT / "README.md").read_text("utf-8")
-    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.M)
-    assert "make test" in readme and "make lab" in readme
-    assert set(re.findall(r"`make (\w+)", readme)) <= set(targets)
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.M)
+    assert "make test" in readme and "make test-browser" in readme and "make lab" in readme
+    assert set(re.findall(r"`make ([\w-]+)", readme)) <= set(targets)
 
 
 def test_code_text_and_weights_each_have_a_licence():
