@@ -536,8 +536,8 @@ def parameter_table(preset):
     """The discriminator's parameters, part by part, by arithmetic alone."""
     V, E, D = preset.vocab_size, preset.embedding, preset.width
     return {
-        "token embeddings": V * E, "position embeddings": preset.max_length * E,
-        "norm of the embeddings": 2 * E,
+        "token embeddings": V * E,
+        "position embeddings": preset.max_length * E, "norm of the embeddings": 2 * E,
         "projection E -> D": E * D + D if E != D else 0,
         "layers": preset.layers * layer_parameters(D, preset.feed_forward),
         "head": (D * D + D) + (D + 1),
@@ -546,13 +546,14 @@ def parameter_table(preset):
 
 for name in ("laptop", "paper"):
     found, model = parameter_table(PRESETS[name]), Electra(PRESETS[name]).discriminator
-    print(f"{name}: {(total := sum(found.values())):,} parameters")
+    total = sum(found.values())
+    print(f"{name}: {total:,} parameters")
     for part, n in found.items():
         print(f"  {part:24}{n:11,} {n / total:5.0%}")
     assert total == sum(p.numel() for p in model.parameters())
 released = ElectraForPreTraining(ElectraConfig()).parameters()
 more = sum(p.numel() for p in released) - total
-print(f"released: {total + more:,}, {more:,} more")
+print(f"released: {total + more:,}, that is {more:,} more")
 assert more == (512 - 128) * 128 + 2 * 128
 
 # %% [markdown]
