@@ -202,10 +202,10 @@ assert steps >= 2
 #   is no lowest possible loss: a good model is *under* it.
 # - **Below: the discriminator in its own game**, against its own generator.
 #
-# **To stop**, press *Stop and save* above the picture, or the square in the toolbar (*Interrupt the kernel*).
+# **To stop**, press the square in the toolbar (*Interrupt the kernel*), or *Stop and save* above the picture.
 # The step under way is finished, and all is saved. The button sets a flag, and the run looks at the flag
-# after each step. (In some other programs than JupyterLab a button is heard only when a cell has ended: use
-# the square there.) With `GO_ON = True` the last run goes on, also after a restart of the kernel, once the
+# after each step. (The square always works. A button may be heard only when its cell has ended: when we tried
+# it in JupyterLab 4.6, it was not heard before.) With `GO_ON = True` the last run goes on, also after a restart of the kernel, once the
 # cells above have run. With `GO_ON = False` each run gets a new folder, and nothing is written over.
 
 # %%
