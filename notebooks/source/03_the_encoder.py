@@ -193,7 +193,8 @@ x = torch.tensor([1.0, 7.0, 7.0, 9.0])
 for vector in (x, 10 * x, x + 100):
     print(vector.tolist(), "->", norm(vector))
 assert torch.allclose(norm(x), torch.tensor([-5 / 3, 1 / 3, 1 / 3, 1.0]))
-assert (plain[0][-1] < 1e-3 < 1 < kept[0][-1] < 6) and plain[1][0] < 1e-3 < kept[1][0]
+assert plain[0][-1] < 1e-3 < 1 < kept[0][-1] < 6  # section 4: the signal
+assert plain[1][0] < 1e-3 < 1 < kept[1][0] < 6  # and the gradient
 
 # %% [markdown]
 # The norm forgets how large a vector was and on which level; its *direction* goes on. `nn.LayerNorm` does
@@ -536,8 +537,8 @@ def parameter_table(preset):
     """The discriminator's parameters, part by part, by arithmetic alone."""
     V, E, D = preset.vocab_size, preset.embedding, preset.width
     return {
-        "token embeddings": V * E,
-        "position embeddings": preset.max_length * E, "norm of the embeddings": 2 * E,
+        "token embeddings": V * E, "position embeddings": preset.max_length * E,
+        "norm of the embeddings": 2 * E,
         "projection E -> D": E * D + D if E != D else 0,
         "layers": preset.layers * layer_parameters(D, preset.feed_forward),
         "head": (D * D + D) + (D + 1),
@@ -546,21 +547,20 @@ def parameter_table(preset):
 
 for name in ("laptop", "paper"):
     found, model = parameter_table(PRESETS[name]), Electra(PRESETS[name]).discriminator
-    total = sum(found.values())
-    print(f"{name}: {total:,} parameters")
+    print(f"{name}: {(total := sum(found.values())):,} parameters")
     for part, n in found.items():
         print(f"  {part:24}{n:11,} {n / total:5.0%}")
     assert total == sum(p.numel() for p in model.parameters())
 released = ElectraForPreTraining(ElectraConfig()).parameters()
 more = sum(p.numel() for p in released) - total
-print(f"released: {total + more:,}, that is {more:,} more")
+print(f"released code: {total + more:,}, {more:,} more")
 assert more == (512 - 128) * 128 + 2 * 128
 
 # %% [markdown]
-# In the laptop size more than half of the model is its table; in the paper's, most is in the layers. Ours
-# of that size has 13.5 million. The paper says **14 million**, and the released model has 13.55: it has
-# places for 512 tokens, where it was trained on rows of 128, and a table of two *token types* (first or
-# second sentence of a pair). The rest is rounding.
+# In the laptop size more than half of the model is its table; in the paper's, most is in the layers. Ours of
+# that size has 13.5 million. The paper says **14 million**. The released code gives its model places for 512
+# tokens, where the paper trains on rows of 128, and a table of two *token types* (first or second sentence of
+# a pair): that makes 13.55. The rest is rounding.
 #
 # ## 15. Break it
 #
