@@ -1,9 +1,9 @@
 """Watch a run while its cell runs: the exam first, losses beside their baselines, and a button that stops it.
 
 Other threads may deliver the button's press, so it sets an event and does nothing else: the run sees the event after
-its step, saves all, and ends as it does when the kernel is interrupted. (Whether a press arrives while the cell runs is
-up to the front end: in JupyterLab 4.6 it did not, when tried in a browser. The interrupt always does.) What stays in a saved notebook is a picture
-and a line of text; outside a notebook the run shows its plain bar.
+its step, saves all, and ends as it does when the kernel is interrupted. Whether a press arrives while the cell runs
+is up to the front end: in JupyterLab 4.6 it did not when tried in a browser; the interrupt always does. What stays
+in a saved notebook is a picture and a line of text; outside a notebook the run shows its plain bar.
 """
 import threading
 import time
