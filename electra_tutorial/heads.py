@@ -37,9 +37,10 @@ class Look:
 
 
 def look_inside(text, model=None, tokenizer=None, which="discriminator"):
-    """Read a sentence, or what a `Judgement` was made of, and keep what every head did: a `Look`.
+    """Read a sentence as it is, or what a `Judgement` was made of, and keep what every head did: a `Look`.
 
-    Models and errors as for `judge`; `which`: "discriminator" or "generator".
+    Models and errors as for `judge`; `which`: "discriminator" or "generator". Of a `Judgement` the generator reads
+    the masked sentence, the discriminator the corrupted one.
     """
     electra, tokenizer, _ = find_model(model, tokenizer)
     ids = what_was_read(text, which, electra, tokenizer)
@@ -57,10 +58,17 @@ def look_inside(text, model=None, tokenizer=None, which="discriminator"):
 def recorded_projections(half):
     """Within it, what each layer's projection to queries, keys and values gives, (1, T, 3D), is kept in a list."""
     kept = []
-    hooks = [block.attention.query_key_value.register_forward_hook(lambda layer, given, out: kept.append(out))
-             for block in half.encoder.blocks]
-    try:
+    with hooked(block.attention.query_key_value.register_forward_hook(lambda layer, given, out: kept.append(out))
+                for block in half.encoder.blocks):
         yield kept
+
+
+@contextmanager
+def hooked(hooks):
+    """Hooks that were set on modules; whatever happens, they are taken off at the end."""
+    hooks = list(hooks)
+    try:
+        yield
     finally:
         for hook in hooks:
             hook.remove()
@@ -161,12 +169,8 @@ def without_heads(half, heads):
         if not (0 <= layer < L and 0 <= head < H):
             raise UserError(f"There is no layer {layer}, head {head}: this model has the layers 0 to {L - 1} with "
                             f"the heads 0 to {H - 1} each.")
-    hooks = [blocks[layer].attention.output.register_forward_pre_hook(silence(head, H)) for layer, head in heads]
-    try:
+    with hooked(blocks[layer].attention.output.register_forward_pre_hook(silence(head, H)) for layer, head in heads):
         yield half
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def silence(head, heads):

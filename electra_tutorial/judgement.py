@@ -2,10 +2,10 @@
 
 `judge` plays one round of the game on a sentence of your own: places are hidden, the generator proposes,
 one token a place is drawn, and the discriminator says of every token how likely it is to be a fake.
-`rejudge` shows the same fakes to another model, and `attentions_of` returns what its heads looked at
-meanwhile. Places count pieces as printed, [CLS] = 0.
+`rejudge` shows the same fakes to another model. What heads looked at meanwhile is in `heads`. Places count
+pieces as printed, [CLS] = 0.
 
-    T pieces of the sentence with [CLS] and [SEP], N hidden places, V vocabulary, H heads
+    T pieces of the sentence with [CLS] and [SEP], N hidden places, V vocabulary
 """
 import math
 import re
@@ -399,27 +399,11 @@ def check_sample(sample, tokenizer):
     raise UserError(f"{sample!r} is not one piece of the vocabulary, which cuts it {read!r}: take another.")
 
 
-# --- attention ----------------------------------------------------------------------------------------------
-def attentions_of(text, model=None, tokenizer=None, which="discriminator"):
-    """What each head looked at: (pieces, a list with one float32 array (H, T, T) a layer).
-
-    Row i of a head says how place i shares its attention out over all places; it sums to 1. text: a
-    sentence, read as it is, or a `Judgement`, and then what the model read: the generator the masked
-    sentence, the discriminator the corrupted one. The numbers are those of the pass that makes the
-    prediction. Raises `UserError` as `judge` does, and for a `which` that is neither model.
-    """
-    electra, tokenizer, _ = find_model(model, tokenizer)
-    ids = what_was_read(text, which, electra, tokenizer)
-    with quietly(electra) as device:
-        row = torch.tensor([ids], device=device)  # (1, T)
-        visible = torch.ones_like(row, dtype=torch.bool)
-        _, attentions = getattr(electra, which)(row, visible, return_attention=True)
-    pieces = [tokenizer.id_to_token(i) for i in ids]
-    return pieces, [layer[0].float().cpu().numpy() for layer in attentions]
-
-
+# --- who read what ------------------------------------------------------------------------------------------
 def what_was_read(text, which, electra, tokenizer):
-    """The ids, T of them, that one of the two models read: of a sentence, or of a `Judgement`."""
+    """The ids, T of them, that one of the two models read: of a sentence, as it is; of a `Judgement`, the generator
+    the masked sentence and the discriminator the corrupted one. Raises `UserError` for a `which` that is neither.
+    """
     if which not in ("discriminator", "generator"):
         raise UserError(f"There is no {which!r} to look into: choose discriminator or generator.")
     if isinstance(text, Judgement):

@@ -17,7 +17,7 @@ from electra_tutorial.heads import (
     rollout,
     without_heads,
 )
-from electra_tutorial.judgement import attentions_of, judge
+from electra_tutorial.judgement import judge
 from electra_tutorial.model import Electra, attention_weights
 from electra_tutorial.tokens import train_tokenizer
 
@@ -70,13 +70,22 @@ def test_padding_changes_nothing_of_what_a_sentence_shows(model):
 def test_of_a_judgement_each_model_is_shown_with_what_it_read(model):
     electra, tokenizer = model
     judged = judge(SENTENCES[0], electra, tokenizer, mask=[2, 4])
-    for which in ("generator", "discriminator"):
-        look = look_inside(judged, electra, tokenizer, which)
-        pieces, attentions = attentions_of(judged, electra, tokenizer, which)
-        assert look.pieces == pieces
-        for one, other in zip(look.attentions, attentions, strict=True):
-            np.testing.assert_array_equal(one, other)
-    assert look_inside(judged, electra, tokenizer, "generator").pieces[2] == "[MASK]"
+    found, guessed = (look_inside(judged, electra, tokenizer, which) for which in ("discriminator", "generator"))
+    assert found.pieces == judged.corrupted
+    assert judged.p_replaced == pytest.approx(1 / (1 + np.exp(-found.logits)), abs=1e-6)
+    assert guessed.pieces == judged.masked and guessed.pieces[2] == "[MASK]"
+    electra.eval()
+    with torch.no_grad():
+        for look, half in ((found, electra.discriminator), (guessed, electra.generator)):
+            expected = half(torch.tensor([look.ids]), return_attention=True)[1]
+            for layer, theirs in zip(look.attentions, expected, strict=True):
+                np.testing.assert_allclose(layer, theirs[0].numpy(), atol=1e-6)
+    electra.train()
+
+
+def test_there_are_two_models_to_look_into(model):
+    with pytest.raises(UserError, match="'both'"):
+        look_inside(SENTENCES[0], *model, which="both")
 
 
 # --- one head -------------------------------------------------------------------------------------

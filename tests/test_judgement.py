@@ -2,7 +2,6 @@
 import json
 import shutil
 
-import numpy as np
 import pytest
 import torch
 from conftest import toy_preset, toy_sentences
@@ -14,7 +13,6 @@ from electra_tutorial.errors import UserError
 from electra_tutorial.judgement import (
     PROBES,
     Judgement,
-    attentions_of,
     judge,
     probe_sentences,
     rejudge,
@@ -68,29 +66,6 @@ def test_temperature_0_puts_in_the_likeliest():
     judged = say(mask=[2, 5], temperature=0)
     assert judged.samples == [proposals[0][0] for proposals in judged.proposals]
     assert judged.sample_probabilities == [1.0, 1.0]
-
-
-def test_attention_is_that_of_the_pass_that_made_the_prediction():
-    judged = say(mask=[2])
-    pieces, attentions = attentions_of(judged, MODEL, TOKENIZER)
-    assert pieces == judged.corrupted
-    with torch.no_grad():
-        logits, expected = MODEL.discriminator(torch.tensor([judged.corrupted_ids]), return_attention=True)
-    assert judged.p_replaced == pytest.approx(logits.sigmoid()[0].numpy(), abs=1e-6)
-    for layer, theirs in zip(attentions, expected, strict=True):
-        np.testing.assert_allclose(layer, theirs[0].numpy(), atol=1e-6)
-        np.testing.assert_allclose(layer.sum(-1), 1, atol=1e-5)
-
-
-def test_the_generators_attention_is_on_the_masked_sentence():
-    judged = say(mask=[2])
-    pieces, attentions = attentions_of(judged, MODEL, TOKENIZER, which="generator")
-    assert pieces == judged.masked and pieces[2] == "[MASK]"
-    with torch.no_grad():
-        expected = MODEL.generator(torch.tensor([judged.masked_ids]), return_attention=True)[1]
-    np.testing.assert_allclose(attentions[0], expected[0][0].numpy(), atol=1e-6)
-    with pytest.raises(UserError, match="'both'"):
-        attentions_of(TEXT, MODEL, TOKENIZER, which="both")
 
 
 def test_judging_leaves_the_model_and_its_random_stream_as_they_were():

@@ -193,14 +193,22 @@ def test_more_processes_than_batches_are_refused():
 sources = st.dictionaries(st.sampled_from("abc"), st.lists(st.text("xyz ", min_size=1), min_size=1), min_size=1)
 
 
-@given(sources)
-@settings(max_examples=40)
-def test_every_line_of_every_source_is_read_and_a_small_source_more_often(texts):
-    lines = training.balanced({name: [name + line for line in texts[name]] for name in texts})
+@given(sources, st.sampled_from([1.0, 2.0, 3.0]))
+@settings(max_examples=60)
+def test_every_line_of_every_source_is_read_and_a_small_source_more_often(texts, weight):
+    lines = training.balanced({name: [name + line for line in texts[name]] for name in texts}, weight)
     size = {name: sum(1 + len(line) for line in texts[name]) for name in texts}
+    largest = max(size.values())
     for name in texts:
         times = lines.count(name + texts[name][0]) / texts[name].count(texts[name][0])
-        assert times == min(4, round(max(size.values()) / size[name]))
+        wanted = round(weight * min(4, largest / size[name])) if size[name] < largest else 1
+        assert times == wanted
+
+
+def test_the_weight_of_the_smaller_source_decides_what_is_read(corpus):
+    more = Corpus("two", {"a": corpus.train["toy"][:300], "b": corpus.train["toy"][300:400]}, corpus.heldout)
+    sizes = [len(training.prepare_text(toy_preset(balance=balance), more)[2]) for balance in (0.0, 1.0, 2.0)]
+    assert sizes == [400, 300 + 3 * 100, 300 + 6 * 100]
 
 
 # --- one step -------------------------------------------------------------------------------------

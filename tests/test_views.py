@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from electra_tutorial.corpus import Corpus
 from electra_tutorial.errors import UserError
-from electra_tutorial.judgement import attentions_of, judge, rejudge
+from electra_tutorial.heads import look_inside
+from electra_tutorial.judgement import judge, rejudge
 from electra_tutorial.model import Electra
 from electra_tutorial.tokens import train_tokenizer
 from electra_tutorial.training import pretrain
@@ -281,15 +282,21 @@ PICTURES = {
     "curves": lambda: training_curves(history(), "A run"),
     "runs": lambda: curves_of([("one", history()), ("two", history(3))], "exam_pairs"),
     "map": lambda: attention_map(*one_head(), title="Layer 0, head 1"),
-    "grid": lambda: attention_grid(*attentions_of(TEXT, MODEL, TOKENIZER)),
+    "grid": lambda: attention_grid(*heads_of()),
     "timelapse": lambda: timelapse_figure(timelapse()),
     "panels": lambda: line_panels({"one": {"a": [1, 2], "b": [2, 1]}, "two": {"a": [3, 3]}}, "2 panels. " * 8, "x"),
 }
 
 
+def heads_of():
+    """Pieces and all heads of the toy model."""
+    look = look_inside(TEXT, MODEL, TOKENIZER)
+    return look.pieces, look.attentions
+
+
 def one_head():
     """Pieces and one head of the toy model."""
-    pieces, attentions = attentions_of(TEXT, MODEL, TOKENIZER)
+    pieces, attentions = heads_of()
     return pieces, attentions[0][1]
 
 
@@ -380,7 +387,7 @@ def test_attention_is_drawn_as_it_is():
 
 
 def test_the_grid_has_every_head_on_one_scale():
-    pieces, attentions = attentions_of(TEXT, MODEL, TOKENIZER)
+    pieces, attentions = heads_of()
     images = [axes.images[0] for axes in attention_grid(pieces, attentions).figure.axes if axes.images]
     assert len(images) == 2 * 4
     for image, head in zip(images, np.concatenate(attentions), strict=True):

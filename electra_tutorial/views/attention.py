@@ -32,7 +32,7 @@ def attention_map(pieces, attention, title="One attention head", marked=()):
 
 
 def attention_grid(pieces, attentions, title="What each head looks at"):
-    """All heads small, one layer a row: attentions, a list of (H, T, T), as of `attentions_of`. A `Picture`.
+    """All heads small, one layer a row: attentions, a list of (H, T, T), as of `look_inside`. A `Picture`.
 
     One scale for all of them, 0 to 1, so that heads can be compared. Raises `UserError` as `attention_map`.
     """

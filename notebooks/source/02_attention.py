@@ -409,13 +409,13 @@ print(f"layer {layer}, head {head}: {shares.max():.2f}; typical: {shares.median(
 expect(shares.max() > 0.5, "A head has learned to look one place back.")
 
 # %%
-from electra_tutorial.judgement import attentions_of
+from electra_tutorial.heads import look_inside
 from electra_tutorial.views.attention import attention_map
 
 TEXT = "My old keys is lost, and I cannot find them."
-pieces, attentions = attentions_of(TEXT, electra, tokenizer)
-assert abs(attentions[layer][head].sum(axis=-1) - 1).max() < 1e-4
-attention_map(pieces, attentions[layer][head], f"Layer {layer}, head {head}")
+look = look_inside(TEXT, electra, tokenizer)
+assert abs(look.attentions[layer][head].sum(axis=-1) - 1).max() < 1e-4
+attention_map(look.pieces, look.attentions[layer][head], f"Layer {layer}, head {head}")
 
 # %% [markdown]
 # Row: who looks. Column: who is looked at. The bright line beside the diagonal: each token is told what

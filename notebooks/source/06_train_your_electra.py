@@ -490,14 +490,14 @@ token_strip(judged)
 compare_strips([(name, rejudge(judged, *pair)) for name, pair in models.items()])
 
 # %%
-from electra_tutorial.judgement import attentions_of
+from electra_tutorial.heads import look_inside
 from electra_tutorial.views.attention import attention_map
 
 LAYER, HEAD = 0, 0
-pieces, attentions = attentions_of(judged, run)
-assert abs(attentions[LAYER][HEAD].sum(axis=1) - 1).max() < 1e-3
-title = f"Discriminator, layer {LAYER + 1}, head {HEAD + 1}"
-attention_map(pieces, attentions[LAYER][HEAD], title)
+look = look_inside(judged, run)
+assert abs(look.attentions[LAYER][HEAD].sum(axis=1) - 1).max() < 1e-3
+title = f"Discriminator, layer {LAYER}, head {HEAD}"
+attention_map(look.pieces, look.attentions[LAYER][HEAD], title)
 
 # %%
 from electra_tutorial.views.curves import timelapse_figure
