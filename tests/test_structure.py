@@ -252,7 +252,7 @@ def test_git_ignores_what_set_up_and_work_make(path):
 
 def test_ci_calls_the_readmes_test_commands():
     script = (ROOT / ".ci" / "run").read_text("utf-8")
-    assert "set -euo pipefail" in script and re.findall(r"^make (\S+)", script, re.M) == ["test", "test-browser"]
+    assert "set -euo pipefail" in script and script.endswith("\nmake test\nmake test-browser\n")
     assert subprocess.run(["bash", "-n", ROOT / ".ci" / "run"]).returncode == 0
     readme = (ROOT / "README.md").read_text("utf-8")
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.M)

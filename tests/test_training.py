@@ -205,7 +205,8 @@ def test_every_line_of_every_source_is_read_and_a_small_source_more_often(texts,
         assert times == wanted
 
 
-def test_the_weight_of_the_smaller_source_decides_what_is_read(corpus):
+def test_the_weight_of_the_smaller_source_decides_what_is_read(corpus, tmp_path, monkeypatch):
+    monkeypatch.setenv("ELECTRA_TUTORIAL_DATA", str(tmp_path))
     more = Corpus("two", {"a": corpus.train["toy"][:300], "b": corpus.train["toy"][300:400]}, corpus.heldout)
     sizes = [len(training.prepare_text(toy_preset(balance=balance), more)[2]) for balance in (0.0, 1.0, 2.0)]
     assert sizes == [400, 300 + 3 * 100, 300 + 6 * 100]
