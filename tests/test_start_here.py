@@ -178,17 +178,19 @@ def test_the_map_counts_the_exercises_that_are_done():
 
 
 def test_the_readme_has_the_map_as_it_is(tmp_path):
+    notebooks = tmp_path / "notebooks"
+    notebooks.mkdir()
     readme = (NOTEBOOKS.parent / "README.md").read_text("utf-8")
     assert readme_table() in readme, "weave: `electra-tutorial notebooks`"
-    (tmp_path / "source").mkdir()
-    (tmp_path.parent / "README.md").write_text(f"# Course\n\n{readme_table()}\n\nMore.\n")
-    (tmp_path / "source" / "06_toy.py").write_text("# %%\nx = 1\n")
-    (tmp_path / MINUTES).write_text('{"06_toy": {"cpu": 77}}')
+    (notebooks / "source").mkdir()
+    (notebooks.parent / "README.md").write_text(f"# Course\n\n{readme_table()}\n\nMore.\n")
+    (notebooks / "source" / "06_toy.py").write_text("# %%\nx = 1\n")
+    (notebooks / MINUTES).write_text('{"06_toy": {"cpu": 77}}')
     for check in (True, False):
-        assert [path.name for path in weave_all(check, tmp_path)] == ["06_toy.ipynb", "README.md"]
-    text = (tmp_path.parent / "README.md").read_text()
+        assert [path.name for path in weave_all(check, notebooks)] == ["06_toy.ipynb", "README.md"]
+    text = (notebooks.parent / "README.md").read_text()
     assert "| 77 minutes |" in text and text.startswith("# Course\n\n| #") and text.endswith("\n\nMore.\n")
-    assert not weave_all(check=True, notebooks=tmp_path)
+    assert not weave_all(check=True, notebooks=notebooks)
 
 
 # --- links and the glossary -----------------------------------------------------------------------------
