@@ -102,17 +102,22 @@ class Watched:
     """A page, and what it did that it must not do: requests that leave this machine, errors on the console."""
 
     def __init__(self, context):
-        self.outside, self.errors = [], []
+        self.outside, self.errors, self.kernel_is_gone = [], [], False
         context.route(lambda url: not is_here(url), self.refuse)
         self.page = context.new_page()
         self.page.set_default_timeout(60_000)
         self.page.on("request", self.note)
-        self.page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("console", lambda said: self.blame(said.text) if said.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.blame(str(error)))
 
     def note(self, request):
         if not is_here(request.url):
             self.outside.append(request.url)
+
+    def blame(self, error):
+        """Keep an error. Of a widget whose kernel is gone JupyterLab's own widget manager says that it is lost."""
+        if not (self.kernel_is_gone and "widget model not found" in error):
+            self.errors.append(error)
 
     @staticmethod
     def refuse(route):
