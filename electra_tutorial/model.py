@@ -289,6 +289,7 @@ class Electra(nn.Module):
         generator_loss = generator_loss / max(len(generator_logits), 1)  # a mean; 0 where nothing could be chosen
 
         allowed = forbid_special(generator_logits.detach())  # no gradient passes a draw, so none is asked for
+        allowed = some_flatter(allowed, preset.odd_share, preset.odd_temperature, self.rng)
         samples = objective.sample(allowed, preset.temperature, self.rng)  # (N,)
         corrupted_ids = objective.corrupt(ids, chosen, samples)
         labels = objective.label(ids, corrupted_ids)
@@ -355,3 +356,16 @@ def forbid_special(logits):
     logits = logits.clone()
     logits[..., : len(SPECIAL_TOKENS)] = float("-inf")
     return logits
+
+
+def some_flatter(logits, share, temperature, rng=None):
+    """Divide a random `share` of the rows of logits (N, V) by `temperature`: these draws will be odder.
+
+    A good generator seldom makes a gross mistake, and a discriminator that never saw one does not learn to
+    see it: so some fakes are likely ones and some are odd (benchmarks/RECIPE.md has what this changes). With
+    share 0 nothing is drawn. Returns (N, V).
+    """
+    if share == 0:
+        return logits
+    odd = torch.rand(len(logits), 1, generator=rng, device=logits.device) < share  # (N, 1)
+    return torch.where(odd, logits / temperature, logits)

@@ -50,6 +50,8 @@ class Preset:
     mask_rate: float = 0.25  # the paper's .15 learns more slowly in a short run: benchmarks/RECIPE.md
     keep: float = 0.0
     temperature: float = 1.0
+    odd_share: float = 0.0  # of the fakes, drawn at `odd_temperature` times the temperature: see `some_flatter`
+    odd_temperature: float = 1.5
     discriminator_weight: float = 50.0
     # Training
     tokens: int = 10_000_000  # about 10 minutes of two quiet cores
@@ -74,7 +76,7 @@ class Preset:
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise UserError(f"{name}={getattr(self, name)!r} is not known: choose one of {', '.join(allowed)}.")
-        for name in ("mask_rate", "keep", "dropout", "warmup"):
+        for name in ("mask_rate", "keep", "odd_share", "dropout", "warmup"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"{name}={getattr(self, name)} is a share: give a number from 0 to 1.")
         widths = self.width // self.heads, self.generator_width // self.generator_heads
@@ -82,6 +84,8 @@ class Preset:
             raise UserError("positions='rotary' turns features in pairs: give each head an even width.")
         if not self.clip:
             raise UserError("clip=0.0 would shorten every gradient to nothing: give a number above 0, such as 1.")
+        if not self.odd_temperature:
+            raise UserError("odd_temperature=0.0 divides by nothing: give a number above 1, or odd_share=0 for none.")
 
     def check_numbers(self):
         """Raise `UserError` unless counts are whole numbers from 1 on, and all else numbers from 0 on."""

@@ -21,6 +21,7 @@ from electra_tutorial.model import (
     merge_heads,
     position_waves,
     rotate,
+    some_flatter,
     split_heads,
 )
 from electra_tutorial.objective import Objective
@@ -412,6 +413,8 @@ def test_the_paper_s_size_builds_and_takes_a_step():
         {"batch_tokens": 0},
         {"accumulate": 0},
         {"temperature": -1.0},
+        {"odd_temperature": 0.0},
+        {"odd_share": 1.5},
         {"learning_rate": -1e-3},
         {"learning_rate": float("nan")},
         {"clip": 0.0},
@@ -432,3 +435,34 @@ def test_a_preset_with_changes_refuses_a_name_that_there_is_none_of():
         PRESETS["tiny"].with_changes(depth=3)
     assert PRESETS["tiny"].with_changes(layers=3).layers == 3
     assert PRESETS["tiny"].layers != 3
+
+
+# --- odd fakes ----------------------------------------------------------------------------------------------
+def test_a_share_of_the_draws_is_flatter_and_the_others_are_as_they_were():
+    logits = torch.randn(4000, 7)
+    mixed = some_flatter(logits, 0.25, 2.0, torch.Generator().manual_seed(0))
+    odd = (mixed != logits).all(dim=1)
+    assert 0.2 < odd.float().mean() < 0.3
+    torch.testing.assert_close(mixed[odd], logits[odd] / 2.0)
+    assert torch.equal(mixed[~odd], logits[~odd])
+
+
+def test_no_odd_share_draws_no_random_number_and_special_tokens_stay_forbidden():
+    rng = torch.Generator().manual_seed(0)
+    before, logits = rng.get_state(), torch.tensor([[float("-inf"), 1.0, 2.0]])
+    assert some_flatter(logits, 0.0, 1.5, rng) is logits
+    assert torch.equal(rng.get_state(), before)
+    assert some_flatter(logits, 1.0, 1.5, rng)[0, 0] == float("-inf")
+
+
+def test_odd_fakes_are_what_the_discriminator_of_a_preset_is_shown():
+    """At a temperature of a million all 60 tokens are alike: a generator sure of one is then hardly ever right."""
+    seen = {}
+    for share in (0.0, 1.0):
+        electra = toy(odd_share=share, odd_temperature=1e6)
+        with torch.no_grad():
+            electra.generator.bias[7] = 1e3
+        ids, mask = toy_batch([24] * 8)
+        step = electra(ids.masked_fill(ids > 4, 7), mask)
+        seen[share] = step.labels[step.chosen].float().mean().item()
+    assert seen[0.0] == 0.0 and seen[1.0] > 0.9
