@@ -242,16 +242,18 @@ class Discriminator(nn.Module):
 
 @dataclass
 class Step:
-    """What one pass of `Electra` made: the losses, and what they were computed from."""
+    """What one pass of `Electra` made: the losses, and what they were computed from. It is filled in as it goes."""
 
-    loss: torch.Tensor  # ()
-    generator_loss: torch.Tensor  # () nats a chosen place
-    discriminator_loss: torch.Tensor  # () nats a real token
+    real: torch.Tensor  # (B, T) bool, False at padding
     masked_ids: torch.Tensor  # (B, T)
-    chosen: torch.Tensor  # (B, T) bool
-    corrupted_ids: torch.Tensor  # (B, T)
-    labels: torch.Tensor  # (B, T) bool, True = replaced
-    discriminator_logits: torch.Tensor  # (B, T)
+    chosen: torch.Tensor  # (B, T) bool, at N places
+    generator_logits: torch.Tensor  # (N, V)
+    generator_loss: torch.Tensor  # () nats a chosen place
+    corrupted_ids: torch.Tensor | None = None  # (B, T)
+    labels: torch.Tensor | None = None  # (B, T) bool, True = replaced
+    discriminator_logits: torch.Tensor | None = None  # (B, T)
+    discriminator_loss: torch.Tensor | None = None  # () nats a real token
+    loss: torch.Tensor | None = None  # ()
 
 
 class Electra(nn.Module):
@@ -267,6 +269,8 @@ class Electra(nn.Module):
         self.apply(self.initialise)
         for half in (self.generator, self.discriminator):
             start_positions(half.encoder.embeddings.position, preset)
+        if preset.sharing == "all":  # one encoder, two heads; the preset sees to it that they are of one size
+            self.generator.encoder = self.discriminator.encoder
         if preset.sharing == "embeddings":  # as in the paper; shared as modules, so each table stays one
             self.generator.encoder.embeddings.token = self.discriminator.encoder.embeddings.token
             self.generator.encoder.embeddings.position = self.discriminator.encoder.embeddings.position
@@ -277,30 +281,37 @@ class Electra(nn.Module):
 
     def forward(self, ids, attention_mask=None):
         """One step of ELECTRA on ids (B, T), attention_mask (B, T), 1 or True = real; returns a `Step`."""
+        step = self.guess(ids, attention_mask)
+        self.replace(ids, step)
+        logits = self.discriminator(step.corrupted_ids, attention_mask).float()  # (B, T)
+        each = F.binary_cross_entropy_with_logits(logits, step.labels.float(), reduction="none")
+        step.discriminator_logits = logits
+        step.discriminator_loss = each[step.real].mean()  # every real token teaches; padding does not
+        weight = self.preset.discriminator_weight
+        step.loss = self.objective.loss(step.generator_loss, step.discriminator_loss, weight)
+        return step
+
+    def guess(self, ids, attention_mask=None):
+        """Hide some places and let the generator say what stood there: a `Step` with its logits and loss."""
         if self.rng.device.type != ids.device.type:  # a random stream lives on one device: follow the data
             self.rng = torch.Generator(ids.device).manual_seed(self.rng.initial_seed())
         real = torch.ones_like(ids, dtype=torch.bool) if attention_mask is None else attention_mask.bool()
         special = (ids < len(SPECIAL_TOKENS)) | ~real  # [PAD], [UNK], [CLS], [SEP], [MASK] have the first ids
+        rate, keep = self.preset.mask_rate, self.preset.keep
+        masked_ids, chosen = self.objective.mask(ids, special, rate, MASK_ID, keep, self.rng)
+        logits = self.generator(masked_ids, attention_mask, chosen).float()  # (N, V)
+        loss = F.cross_entropy(logits, ids[chosen], reduction="sum")
+        loss = loss / max(len(logits), 1)  # a mean; 0 where nothing could be chosen
+        return Step(real, masked_ids, chosen, logits, loss)
+
+    def replace(self, ids, step):
+        """Write draws from the generator's guesses into the chosen places, and label every token."""
         preset, objective = self.preset, self.objective
-
-        masked_ids, chosen = objective.mask(ids, special, preset.mask_rate, MASK_ID, preset.keep, self.rng)
-        generator_logits = self.generator(masked_ids, attention_mask, chosen).float()  # (N, V)
-        generator_loss = F.cross_entropy(generator_logits, ids[chosen], reduction="sum")
-        generator_loss = generator_loss / max(len(generator_logits), 1)  # a mean; 0 where nothing could be chosen
-
-        allowed = forbid_special(generator_logits.detach())  # no gradient passes a draw, so none is asked for
+        allowed = forbid_special(step.generator_logits.detach())  # no gradient passes a draw: none is asked for
         allowed = some_flatter(allowed, preset.odd_share, preset.odd_temperature, self.rng)
         samples = objective.sample(allowed, preset.temperature, self.rng)  # (N,)
-        corrupted_ids = objective.corrupt(ids, chosen, samples)
-        labels = objective.label(ids, corrupted_ids)
-
-        logits = self.discriminator(corrupted_ids, attention_mask).float()  # (B, T)
-        each = F.binary_cross_entropy_with_logits(logits, labels.float(), reduction="none")
-        discriminator_loss = each[real].mean()  # every real token teaches; padding does not
-        loss = objective.loss(generator_loss, discriminator_loss, preset.discriminator_weight)
-        return Step(
-            loss, generator_loss, discriminator_loss, masked_ids, chosen, corrupted_ids, labels, logits
-        )
+        step.corrupted_ids = objective.corrupt(ids, step.chosen, samples)
+        step.labels = objective.label(ids, step.corrupted_ids)
 
 
 def start_weights(module, linear_std=None, embedding_std=0.02):

@@ -11,7 +11,7 @@ from electra_tutorial.errors import UserError
 
 POSITIONS = ("learned", "rotary", "none")
 NORMS = ("post", "pre")
-SHARING = ("embeddings", "none")
+SHARING = ("embeddings", "none", "all")
 STARTS = ("waves", "random")
 
 
@@ -79,6 +79,7 @@ class Preset:
         for name in ("mask_rate", "keep", "odd_share", "dropout", "warmup"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"{name}={getattr(self, name)} is a share: give a number from 0 to 1.")
+        self.check_one_size()
         widths = self.width // self.heads, self.generator_width // self.generator_heads
         if self.positions == "rotary" and any(width % 2 for width in widths):
             raise UserError("positions='rotary' turns features in pairs: give each head an even width.")
@@ -86,6 +87,14 @@ class Preset:
             raise UserError("clip=0.0 would shorten every gradient to nothing: give a number above 0, such as 1.")
         if not self.odd_temperature:
             raise UserError("odd_temperature=0.0 divides by nothing: give a number above 1, or odd_share=0 for none.")
+
+    def check_one_size(self):
+        """Raise `UserError` unless an encoder that both models share fits both."""
+        for name in ("width", "layers", "heads", "feed_forward"):
+            small, large = getattr(self, f"generator_{name}"), getattr(self, name)
+            if self.sharing == "all" and small != large:
+                raise UserError(f"sharing='all' makes one encoder of two, and generator_{name}={small} is not {name}="
+                                f"{large}: give both the same sizes, or share the embeddings alone.")
 
     def check_numbers(self):
         """Raise `UserError` unless counts are whole numbers from 1 on, and all else numbers from 0 on."""
