@@ -1,6 +1,6 @@
 """Which minimal pairs of the exam does a model get right, phenomenon by phenomenon? A table with 95 % intervals.
 
-    python benchmarks/pairs.py [--model DIR] [--corpus NAME]
+    python benchmarks/pairs.py [--model DIR] [--corpus NAME] [--part choose|report|all]
 
 Beside discriminator and generator stands a bigram model, counted on the same training text.
 """
@@ -21,11 +21,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", help="a model folder (default: the one that comes with the course)")
     parser.add_argument("--corpus", default="course", help="whose exam, and what the bigrams are counted on")
+    parser.add_argument("--part", choices=("choose", "report", "all"), default="choose", help=(
+        "of the exam: the questions that choose a recipe, those that report, or both (default: choose)"))
     args = parser.parse_args()
     torch.set_num_threads(1)
     electra, tokenizer = load(args.model)
     corpus = load_corpus(args.corpus)
-    exam = load_exam(corpus)
+    exam = load_exam(corpus).part(args.part)
     pairs = PreparedExam.make(exam, tokenizer).pairs
     _, _, rows = prepare_text(electra.preset.with_changes(balance=False), corpus, tokenizer)
     scores = {

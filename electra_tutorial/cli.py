@@ -173,10 +173,10 @@ def exam(args):
 
     electra, tokenizer = load(args.model)
     trained_on = read_json(model_folder(args.model) / "config.json").get("corpus", "course")
-    questions = load_exam(args.corpus or trained_on)
+    questions = load_exam(args.corpus or trained_on).part(args.part)
     counts = {part: len(getattr(questions, part)) for part in ("easy", "medium", "hard")}
-    tell(f"The exam of the corpus {questions.name!r}: {counts['easy']} easy and {counts['medium']} medium "
-         f"questions, {counts['hard']} pairs.")
+    tell(f"The exam of the corpus {questions.name!r} (part: {args.part}): {counts['easy']} easy and "
+         f"{counts['medium']} medium questions, {counts['hard']} pairs.")
     result = take_exam(electra.discriminator, tokenizer, questions) | {
         "floors": exam_floors(questions), "questions": counts, "corpus": questions.name,
         "exam_sha256": questions.sha256}
@@ -509,6 +509,8 @@ def add_questions(commands):
     add_model(one)
     one.add_argument("--corpus", metavar="FILE_OR_NAME", help=(
         "whose exam (default: that of the corpus the model was trained on)"))
+    one.add_argument("--part", choices=("report", "choose", "all"), default="report", help=(
+        "of the questions: those that report, those that recipes are chosen by, or all (default: report)"))
     add_json(one, "the five figures and their floors")
 
 

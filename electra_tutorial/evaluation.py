@@ -270,24 +270,28 @@ def fixed_losses(electra, batches, counts, seed=0):
 
 @dataclass
 class Evaluation:
-    """All that training needs to evaluate itself, made once: exam, masks, and the counts for the floor."""
+    """All that training needs to evaluate itself, made once: exams, masks, and the counts for the floor."""
 
-    exam: PreparedExam
+    quick: PreparedExam  # on the way
+    exam: PreparedExam  # at the end
     batches: list
     counts: np.ndarray
 
     @classmethod
-    def make(cls, corpus, tokenizer, rows, max_length, exam=None):
+    def make(cls, corpus, tokenizer, rows, max_length, exam=None, parts=("choose", "report")):
         """corpus: a `Corpus`; rows: its training rows (for the unigram floor); exam: the corpus's own
-        unless given.
+        unless given; parts: of the exam, on the way and at the end (see `Exam.part`).
         """
-        exam = PreparedExam.make(exam or load_exam(corpus), tokenizer)
+        exam = exam or load_exam(corpus)
+        quick, last = (PreparedExam.make(exam.part(part), tokenizer) for part in parts)
         batches = mask_rows(heldout_rows(corpus.heldout, tokenizer, max_length))
-        return cls(exam, batches, unigram_counts(rows, tokenizer.get_vocab_size()))
+        return cls(quick, last, batches, unigram_counts(rows, tokenizer.get_vocab_size()))
 
     def run(self, electra, limit=None):
-        """A dict of the exam's five shares and the eight figures of `fixed_losses`. `limit`: see
-        `take_exam`.
+        """A dict of the exam's five shares and the eight figures of `fixed_losses`.
+
+        With a `limit`, on the way, at most so many of the questions that choose; without one, at the end,
+        all that report.
         """
-        exam = take_exam(electra.discriminator, None, self.exam, limit)
+        exam = take_exam(electra.discriminator, None, self.exam if limit is None else self.quick, limit)
         return exam | fixed_losses(electra, self.batches, self.counts)

@@ -7,6 +7,10 @@ harder. The exam stands still. It is written in words, not in word pieces, so an
   occur there).
 - medium: for a word of like frequency and like ending.
 - hard: minimal pairs. One word of a good sentence is changed so that the sentence is no longer English.
+
+Who picks the best of many models by an exam flatters the winner: a part of its lead is luck with these very
+questions. So a quarter of the questions choose (`Exam.part("choose")`: what a training run asks on its way, and
+what recipes are compared by), and the others report.
 """
 import json
 import math
@@ -20,13 +24,15 @@ from functools import cached_property
 from hashlib import sha256
 from itertools import accumulate
 
-from electra_tutorial.corpus import Corpus, load_corpus
+from electra_tutorial.corpus import Corpus, hash_share, load_corpus, template
 from electra_tutorial.minimal_pairs import make_pairs
 from electra_tutorial.sources import cache_dir
 
 VERSION = 1  # goes up when a rule changes, so that scores of different exams are never compared
 QUESTIONS = 1500  # easy and medium, each
 PAIRS = 3000  # hard, at most
+CHOOSING = 0.25  # the share of the sentences whose questions choose; leaves over 2,000 pairs to report
+SMALLEST_SPLIT = 1000  # easy questions below which an exam stays whole: a part of it would say little
 SHORTEST, LONGEST = 5, 20  # words in a sentence
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")  # a run of letters and digits; "don't" is one word
 # Words of one line stand for each other in any sentence: "He is old", "She is old". To exchange them makes
@@ -58,6 +64,11 @@ class Replacement:
     replacement: str
 
     @property
+    def sentence(self):
+        """The sentence that the question was made of."""
+        return self.before
+
+    @property
     def after(self):
         """The sentence that the model gets to see."""
         start, end = word_spans(self.before)[self.position]
@@ -71,6 +82,16 @@ class Pair:
     phenomenon: str
     good: str
     bad: str
+
+    @property
+    def sentence(self):
+        """The sentence that the question was made of."""
+        return self.good
+
+
+def chooses(sentence):
+    """Whether questions about this sentence choose among models; the others report."""
+    return hash_share("choose " + template(sentence)) < CHOOSING
 
 
 @dataclass(frozen=True)
@@ -92,6 +113,20 @@ class Exam:
         data = json.loads(text)
         easy, medium = ([Replacement(**q) for q in data[part]] for part in ("easy", "medium"))
         return cls(data["name"], easy, medium, [Pair(**q) for q in data["hard"]])
+
+    def part(self, name):
+        """The exam of the questions that "choose" or that "report": an `Exam`. "all" is the whole one.
+
+        The hash of a sentence's template (see `corpus.template`) decides, so that near-duplicates are on one
+        side. A small exam is not split: both parts are the whole.
+        """
+        if name not in ("choose", "report", "all"):
+            raise ValueError(f"An exam has no part {name!r}: say choose, report or all.")
+        if name == "all" or len(self.easy) < SMALLEST_SPLIT:
+            return self
+        chosen = [[q for q in part if chooses(q.sentence) == (name == "choose")]
+                  for part in (self.easy, self.medium, self.hard)]
+        return Exam(self.name, *chosen)
 
     @property
     def sha256(self):

@@ -114,7 +114,8 @@ def run_variant(experiment, variant, seed=0, stop=None, **more):
     preset = find_preset(experiment.preset).with_changes(**changes)
     line = {"experiment": experiment.name, "variant": variant, "seed": seed, **settings(experiment, variant),
             "command": f"electra-tutorial experiment {experiment.name}", "threads": torch.get_num_threads()}
-    settled = {"dtype": "float32", "quiet": True, "evaluations": EVALUATIONS, "stop": stop} | more
+    settled = {"dtype": "float32", "quiet": True, "evaluations": EVALUATIONS, "stop": stop,
+               "exam_parts": ("all", "all")} | more
     started = time.process_time()
     try:
         run = pretrain(preset, load_corpus(experiment.corpus), steps=experiment.tokens // preset.batch_tokens,

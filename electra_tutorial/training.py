@@ -58,8 +58,9 @@ from electra_tutorial.tokens import (
     train_tokenizer,
 )
 
-EVALUATIONS = 12  # in a run, evenly spaced; the last one takes the whole exam
-QUICK_EXAM = 300  # sentences of each kind while training
+EVALUATIONS = 12  # in a run, evenly spaced; the last one asks all the questions that report
+QUICK_EXAM = 300  # of the questions that choose, of each kind, while training
+EXAM_PARTS = ("choose", "report")  # of the exam, on the way and at the end
 MOMENTS = 24  # of the time-lapse, log-spaced: most happens early
 SAVE_EVERY = 120.0  # seconds between checkpoints
 SOONEST_TROUBLE = 100  # steps before which a detector at chance is no news
@@ -311,7 +312,7 @@ class Training:
         self.step, self.total, self.seconds, self.step_seconds, self.tokens_seen = 0, 0, 0.0, 0.0, 0
         self.history, self.moments = [], []
         self.losses = torch.zeros(2, device=self.device)  # running means, for the progress bar
-        self.evaluation = None
+        self.evaluation, self.exam_parts = None, EXAM_PARTS
 
     # -- before the first step
     def plan(self, minutes, steps):
@@ -356,7 +357,8 @@ class Training:
     def evaluate(self, limit=None):
         """Take the exam and the fixed losses; append them to the history with where the run stands."""
         if self.evaluation is None:
-            self.evaluation = Evaluation.make(self.corpus, self.tokenizer, self.rows, self.preset.max_length)
+            self.evaluation = Evaluation.make(self.corpus, self.tokenizer, self.rows, self.preset.max_length,
+                                              parts=self.exam_parts)
         generator_loss, discriminator_loss = self.losses.tolist()
         self.history.append({
             "step": self.step, "tokens_seen": self.tokens_seen, "seconds": round(self.seconds, 1),
@@ -602,7 +604,8 @@ def progress_bar(training, quiet):
 
 
 def pretrain(preset="laptop", corpus="course", out_dir=None, model=None, *, minutes=None, steps=None, resume=False,
-             seed=0, device=None, dtype=None, watch=None, stop=None, quiet=False, evaluations=EVALUATIONS):
+             seed=0, device=None, dtype=None, watch=None, stop=None, quiet=False, evaluations=EVALUATIONS,
+             exam_parts=EXAM_PARTS):
     """Train an ELECTRA and return a `Run`.
 
     preset: a `Preset` or the name of one. corpus: see `load_corpus`. model: an `Electra` to train (it then brings its
@@ -611,6 +614,7 @@ def pretrain(preset="laptop", corpus="course", out_dir=None, model=None, *, minu
     if it has one, watch.progress(training) after each step, in place of the progress bar), and with what it finds
     there may draw. stop: a `threading.Event` that ends the run well after the step under way, as Ctrl-C does.
     out_dir: keeps the run there; without one nothing is written. `resume` goes on from its checkpoint.
+    exam_parts: which questions of the exam are asked on the way and at the end (see `Exam.part`).
 
     Raises `UserError` when folder, corpus and preset do not fit together, or the loss stops being a number.
     """
@@ -627,6 +631,7 @@ def pretrain(preset="laptop", corpus="course", out_dir=None, model=None, *, minu
         check_folder(out_dir, resume)
     with interrupt_sets(stop):
         training = Training(preset, corpus, out_dir, model, seed, device, dtype)
+        training.exam_parts = exam_parts
         if training.corpus.note and first:
             say(training.corpus.note)
         if resume:

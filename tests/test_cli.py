@@ -19,6 +19,7 @@ from tokenizers import Tokenizer, models
 from electra_tutorial import cli, training
 from electra_tutorial.checkpoint import load, save
 from electra_tutorial.errors import UserError
+from electra_tutorial.exam import Exam
 from electra_tutorial.model import Electra
 from electra_tutorial.presets import PRESETS, Preset
 from electra_tutorial.tokens import train_tokenizer
@@ -514,6 +515,14 @@ def test_the_exam_is_printed_with_what_guessing_gives(call, data, model):
     assert code == 0 and keys <= set(found) and keys == set(found["floors"])
     assert 0 < found["floors"]["exam_easy_found"] < 0.5 == found["floors"]["exam_easy_auc"]
     assert "guessing" in call("exam", "--model", model)[1]
+
+
+def test_the_exam_command_asks_the_part_that_reports_unless_told(call, data, model, monkeypatch):
+    asked = []
+    monkeypatch.setattr(Exam, "part", lambda self, name: asked.append(name) or self)
+    for words in ((), ("--part", "all"), ("--part", "choose")):
+        assert call("exam", "--model", model, *words)[0] == 0
+    assert asked == ["report", "all", "choose"] and call("exam", "--part", "best")[0] == 2
 
 
 def test_export_writes_both_models_once(call, mistake, model, tmp_path):

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from electra_tutorial import evaluation
+from electra_tutorial import exam as exam_module
 from electra_tutorial.corpus import Corpus
 from electra_tutorial.evaluation import (
     Evaluation,
@@ -393,6 +394,18 @@ def test_a_prepared_exam_gives_the_same_scores(electra, exam, tokenizer):
     prepared = PreparedExam.make(exam, tokenizer)
     plain = take_exam(electra.discriminator, tokenizer, exam)
     assert take_exam(electra.discriminator, None, prepared) == plain
+
+
+def test_a_run_is_asked_what_chooses_on_its_way_and_what_reports_at_its_end(electra, exam, tokenizer, rows,
+                                                                            monkeypatch):
+    monkeypatch.setattr(exam_module, "SMALLEST_SPLIT", 1)
+    split = Evaluation.make(CORPUS, tokenizer, rows, 64, exam)
+    for limit, part in ((10**6, "choose"), (None, "report")):
+        alone = take_exam(electra.discriminator, tokenizer, exam.part(part))
+        assert {key: split.run(electra, limit)[key] for key in alone} == alone
+        assert alone != take_exam(electra.discriminator, tokenizer, exam)
+    whole = Evaluation.make(CORPUS, tokenizer, rows, 64, exam, parts=("all", "all")).run(electra)
+    assert whole["exam_pairs"] == take_exam(electra.discriminator, tokenizer, exam)["exam_pairs"]
 
 
 def test_a_limited_exam_is_spread_over_the_whole_and_fixed(electra, exam, tokenizer):

@@ -12,7 +12,7 @@ import pytest
 
 from electra_tutorial import exam as exam_module
 from electra_tutorial.corpus import Corpus, load_corpus
-from electra_tutorial.exam import Exam, Vocabulary, fingerprint, load_exam, make_exam, normalised, word_spans
+from electra_tutorial.exam import Exam, Vocabulary, chooses, fingerprint, load_exam, make_exam, normalised, word_spans
 from electra_tutorial.minimal_pairs import Lexicon, add_s, edits, stems
 
 COURSE_TEXT = "f691297c75f2"  # if this changes, so does the exam: record both anew
@@ -173,6 +173,42 @@ def test_an_exam_is_made_once_and_again_when_the_corpus_changes(tmp_path, monkey
     load_exam(changed)
     assert made == ["small", "small"]
     assert not [file for file in tmp_path.rglob("*") if file.suffix == ".tmp"]
+
+
+# --- some questions choose, the others report ------------------------------------------------------------
+def test_every_question_either_chooses_or_reports(exam):
+    choose, report = exam.part("choose"), exam.part("report")
+    for name in ("easy", "medium", "hard"):
+        whole, some, others = (getattr(one, name) for one in (exam, choose, report))
+        assert not set(some) & set(others) and sorted(some + others, key=str) == sorted(whole, key=str)
+        assert 0.2 < len(some) / len(whole) < 0.3
+    assert exam.part("all") == exam and report.name == exam.name
+
+
+def test_the_part_that_reports_keeps_what_the_exam_promises(exam):
+    counts = Counter(pair.phenomenon for pair in exam.part("report").hard)
+    assert sum(counts.values()) >= 2000 and sum(count >= 100 for count in counts.values()) >= 5
+
+
+def test_near_duplicates_are_on_one_side():
+    assert chooses("He is tired of Boston.") == chooses("They were tired of Boston!") == \
+        chooses("Tom was tired of Boston, and I am.")
+    sides = {chooses(sentence) for sentence in ("I see a dog.", "The tea is hot.", "We sing.", "Go to bed now.",
+                                                "Apples grow here.", "Whales swim.", "Read the book twice.")}
+    assert sides == {True, False}
+
+
+def test_what_one_sentence_is_asked_about_is_on_one_side(exam):
+    choose, report = ({q.sentence for q in questions(part) + part.hard}
+                      for part in (exam.part("choose"), exam.part("report")))
+    assert not choose & report
+
+
+def test_a_small_exam_is_not_split_and_an_unknown_part_is_an_error():
+    exam = make_exam(small_corpus())
+    assert exam.part("choose") is exam.part("report") is exam
+    with pytest.raises(ValueError, match="says"):
+        exam.part("says")
 
 
 # --- the rules of the minimal pairs -----------------------------------------------------------------------

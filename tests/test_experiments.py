@@ -49,6 +49,14 @@ def test_every_variant_and_seed_is_trained_once_on_as_many_tokens(trained, tmp_p
     assert len(run_experiment(TRIAL, 1, tmp_path / "trial.jsonl")) == 2, "fewer seeds, fewer lines"
 
 
+def test_experiments_compare_by_the_whole_exam_on_the_way_and_at_the_end(trained, tmp_path, monkeypatch):
+    asked, pretrain = set(), experiments.pretrain
+    monkeypatch.setattr(experiments, "pretrain", lambda *args, **more: (
+        asked.add(more["exam_parts"]) or pretrain(*args, **more)))
+    run_experiment(TRIAL, 1, tmp_path / "trial.jsonl")
+    assert asked == {("all", "all")}
+
+
 def test_a_stopped_experiment_keeps_what_was_finished_and_goes_on_there(trained, tmp_path, monkeypatch):
     out, stop, pretrain = tmp_path / "trial.jsonl", threading.Event(), experiments.pretrain
 

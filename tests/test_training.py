@@ -18,9 +18,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from electra_tutorial import device, training
+from electra_tutorial import exam as exam_module
 from electra_tutorial.checkpoint import STATE, load, read_json, read_tensors, write_tensors
 from electra_tutorial.corpus import Corpus
 from electra_tutorial.errors import UserError
+from electra_tutorial.evaluation import take_exam
+from electra_tutorial.exam import load_exam
 from electra_tutorial.judgement import judge
 from electra_tutorial.model import Electra
 from electra_tutorial.objective import Objective, sample_tokens
@@ -405,6 +408,18 @@ def test_history_has_an_entry_an_evaluation_and_the_last_is_the_result(finished_
     tokens = [entry["tokens_seen"] for entry in history]
     assert tokens[0] == 0 and tokens == sorted(set(tokens))
     assert history[-1]["exam_easy_auc"] == finished_run.metrics["exam_easy_auc"]
+
+
+@pytest.mark.parametrize("parts", [("choose", "report"), ("all", "choose")])
+def test_on_its_way_a_run_is_asked_one_part_of_the_exam_and_at_its_end_another(corpus, data, monkeypatch, parts):
+    monkeypatch.setattr(exam_module, "SMALLEST_SPLIT", 1)
+    exam, asked = load_exam(corpus), {} if parts == training.EXAM_PARTS else {"exam_parts": parts}
+    run = pretrain(toy_preset(), corpus, steps=2, **QUICKLY | {"evaluations": 1}, **asked)
+    start, end = run.history
+    assert end["exam_pairs"] == take_exam(run.electra.discriminator, run.tokenizer, exam.part(parts[1]))["exam_pairs"]
+    torch.manual_seed(0)
+    fresh = Electra(run.electra.preset).eval()
+    assert start["exam_pairs"] == take_exam(fresh.discriminator, run.tokenizer, exam.part(parts[0]))["exam_pairs"]
 
 
 def test_the_time_lapse_has_more_moments_early_than_late(finished_run):
