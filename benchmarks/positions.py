@@ -19,13 +19,7 @@ from electra_tutorial.model import Electra
 from electra_tutorial.objective import mask_tokens
 from electra_tutorial.presets import PRESETS
 from electra_tutorial.tokens import MASK_ID, SPECIAL_TOKENS, collate, make_rows
-from electra_tutorial.training import (
-    batch_stream,
-    clip_gradients,
-    learning_rate,
-    make_optimizer,
-    prepare_text,
-)
+from electra_tutorial.training import batch_stream, learning_rate, make_optimizer, prepare_text, update
 
 PRESET = PRESETS["laptop"].with_changes(vocab_size=4096, max_length=32, mask_rate=0.15, learning_rate=2e-3)
 
@@ -45,12 +39,9 @@ def train(preset, rows, steps, seed):
     rng, stream = torch.Generator().manual_seed(seed), batch_stream(rows, preset.batch_tokens, seed)
     for step in range(steps):
         *seen, targets = hide(collate(rows, next(stream)), preset.mask_rate, rng)
-        F.cross_entropy(electra.generator(*seen), targets).backward()
-        clip_gradients(groups, preset.clip)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, steps, preset.learning_rate, preset.warmup)
-        optimizer.step()
-        optimizer.zero_grad()
+        update(F.cross_entropy(electra.generator(*seen), targets), optimizer, groups, preset.clip)
     return electra.generator
 
 

@@ -149,6 +149,18 @@ def start_at_unigram(generator, rows):
 
 
 # --- one step ---------------------------------------------------------------------------------------------------
+def update(loss, optimizer, groups, limit):
+    """Backward, clip, step, zero: move the weights once against the gradient of `loss`, a tensor of one number.
+
+    `train_step` does the same for both networks at once. groups: lists of parameters, each clipped for itself to a
+    gradient of length `limit`. Returns nothing.
+    """
+    loss.backward()
+    clip_gradients(groups, limit)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+
+
 def train_step(model, optimizer, groups, batch, rate, preset, device, dtype):
     """Forward, backward, clip, step, zero: one update from one batch (ids, attention_mask) of `collate`.
 

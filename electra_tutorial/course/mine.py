@@ -38,8 +38,8 @@ def keep(name, function):
     except UserError as why:
         return f"{FILE} could not keep it: {why}. {until}"
     except OSError as error:
-        return (f"{FILE} could not keep it, for it cannot be written in {Path.cwd()} ({error.strerror or error})"
-                f": make that possible and check again. {until}")
+        return (f"{FILE} could not keep it, for it cannot be written beside this lesson ({error.strerror or error}): "
+                f"make that possible and check again. {until}")
     del unwritten[name]
     return f"{FILE} keeps it.{said}"
 

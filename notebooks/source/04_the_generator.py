@@ -4,9 +4,9 @@
 # # 04 · The generator
 #
 # **What you will be able to do.** Hide words of a sentence the way ELECTRA does. Build the small network that
-# guesses them, its *generator*, and train it in a loop of twenty lines, four of whose parts you write. Say how unsure
-# a language model is, in a number that a friend understands. Draw from its guesses, and tell why ELECTRA must
-# draw and never take the best one.
+# guesses them, its *generator*, and train it in a loop of twenty lines, three of whose parts you write. Say how
+# unsure a language model is, in a number that a friend understands. Draw from its guesses, and tell why ELECTRA
+# must draw and never take the best one.
 #
 # **What you need to know.** What a token and a tensor are. If you come from lesson 00: a sentence is cut into
 # *pieces* of a vocabulary, each piece is a whole number (its *id*), `[CLS]` and `[SEP]` stand around the
@@ -32,19 +32,7 @@
 # sentences, and guessed.
 
 # %%
-import copy
-import math
-import time
-
-import torch
-import torch.nn.functional as F
-
-from electra_tutorial.checkpoint import load
-from electra_tutorial.course.check import expect, full_or_fast
 from electra_tutorial.judgement import judge
-from electra_tutorial.presets import PRESETS
-from electra_tutorial.tokens import MASK_ID, SPECIAL_TOKENS
-from electra_tutorial.views.picture import BLUE, GREY, ORANGE, Picture, new_figure
 
 GAPS = ["She lost [MASK] keys yesterday.", "I drank a cup of [MASK].",
         "The children [MASK] playing in the garden."]
@@ -67,10 +55,34 @@ for gap in GAPS:
 # Which places may be hidden? Not `[CLS]`, `[SEP]` or `[PAD]`: there is nothing to learn from guessing them.
 # The special tokens have the first five ids, so one comparison finds them.
 #
-# And how would you choose 2 of 6 ordinary places? A coin for each place gives sometimes 0 and sometimes 5.
-# Drawing place numbers one by one, with `torch.randint`, has another fault. **Guess first.** You draw 3
-# numbers, each from all 20 places. How often do two of them fall on the same place, so that you hide fewer
-# than you meant to?
+# And how would you choose 2 of 6 ordinary places? A coin for each place gives sometimes 0 and sometimes 5. Or draw
+# place numbers one by one, with `torch.randint`. **Guess first.** You draw 3 numbers, each from all 20 places.
+# In what share of such rounds do two of them fall on the same place, so that you hide fewer than you meant to?
+
+# %%
+import torch
+
+from electra_tutorial.checkpoint import load
+from electra_tutorial.tokens import MASK_ID, SPECIAL_TOKENS
+
+electra, tokenizer = load()  # the mini ELECTRA of this course, and its vocabulary
+encoding = tokenizer.encode("She lost her keys yesterday.")
+ids = torch.tensor([encoding.ids + [0, 0]])  # (B, T) = (1, 10), two places of padding
+special = ids < len(SPECIAL_TOKENS)  # (B, T) bool
+print(*zip([*encoding.tokens, "[PAD]", "[PAD]"], ids[0].tolist(), strict=True))
+assert special.sum() == 4 and MASK_ID < len(SPECIAL_TOKENS)
+
+# %%
+torch.manual_seed(0)
+rounds = torch.randint(20, (10_000, 3)).sort(dim=1).values  # 10,000 rounds of 3 places
+twice = (rounds.diff(dim=1) == 0).any(dim=1).float().mean()
+print(f"some place comes twice in {twice:.1%} of the rounds")
+assert abs(twice - (1 - 19 / 20 * 18 / 20)) < 0.02
+
+# %% [markdown]
+# In one round of seven: the second number misses the first in 19 cases of 20, the third misses both in 18 of 20,
+# and that leaves 1 - .95 · .9 = 14.5 %. Nothing would have failed. Now and then the model would have had less to
+# learn from, and nobody would have known.
 #
 # What works is a lottery. Each place gets a random number, and the places with the smallest ones are chosen:
 # always as many as you want, never one twice. Special places get a number above all others. The first `argsort`
@@ -78,43 +90,25 @@ for gap in GAPS:
 # place stand? Check it with the numbers below.
 
 # %%
-electra, tokenizer = load()  # the mini ELECTRA of this course, and its vocabulary
-encoding = tokenizer.encode("She lost her keys yesterday.")
-ids = torch.tensor([encoding.ids + [0, 0]])  # (B, T) = (1, 10), two places of padding
-special = ids < len(SPECIAL_TOKENS)  # (B, T) bool
-print(*encoding.tokens, "[PAD]", "[PAD]")
-print("ids:    ", ids.tolist()[0])
-print("special:", special.int().tolist()[0])
-
-torch.manual_seed(0)
-rounds = torch.randint(20, (10_000, 3)).sort(dim=1).values  # 10,000 rounds of 3 places
-twice = (rounds.diff(dim=1) == 0).any(dim=1).float().mean()
-print(f"drawn one by one: some place comes twice in {twice:.1%} of the rounds")
-
 lottery = torch.tensor([[9.0, 0.7, 0.2, 0.9, 0.4, 0.1, 0.8, 9.0, 9.0, 9.0]])  # (B, T)
 in_line = lottery.argsort(dim=1).argsort(dim=1)  # (B, T), 0 = the smallest number
 chosen = in_line < 2
-print("hidden by lottery:", [encoding.tokens[i] for i in chosen[0].nonzero().flatten()])
+print("place in the line:", in_line.tolist()[0])
+print("hidden:", [encoding.tokens[i] for i in chosen[0].nonzero().flatten()])
 assert chosen.sum() == 2 and not (chosen & special).any()
 
 # %%
 from electra_tutorial.objective import mask_tokens  # weave: exercise
 
 # %% [markdown]
-# Had you drawn place numbers one by one, nothing would have failed. Now and then the model would have had less
-# to learn from, and nobody would have known.
-#
 # See what yours does: one long sentence, and one that is nothing but `[CLS]` and `[SEP]`, masked 2,000 times
 # at a rate of 20 %. The bars will count how often each place of the long one was chosen.
 #
 # **Guess first.** What do the bars look like? Which stand at 0? And is the empty row an error?
-#
-# The cell below the picture is about `keep`. The paper's text hides *every* chosen token (section 2). Its
-# released code leaves 15 % of them visible: chosen, to be predicted, and in plain sight. Our default is 0. **Guess
-# first.** With `keep=0.15`, of 10,000 chosen places, how many must the generator predict, and how many become a
-# random word?
 
 # %%
+from electra_tutorial.course.check import full_or_fast
+
 text = "The old man who lived by the river sold his boat to a friend."
 tokens, long = tokenizer.encode(text).tokens, tokenizer.encode(text).ids
 rows = torch.tensor([long, [2, 3] + [0] * (len(long) - 2)])  # (B, T) = (2, T)
@@ -123,17 +117,25 @@ often = torch.zeros(rows.shape)  # (B, T)
 for _ in range(rounds):
     masked_ids, chosen = mask_tokens(rows, rows < 5, 0.2, MASK_ID, 0.0, rng)
     often += chosen
-    assert not (chosen & (rows < 5)).any()
-each_round, empty = often.sum(dim=1) / rounds
+each_round, empty = (often.sum(dim=1) / rounds).tolist()
 print(f"chosen a round: {each_round:g} of {len(long) - 2}; of the empty row {empty:g}")
-figure = new_figure(8, 2.6)
-axes = figure.subplots()
-axes.bar(range(len(long)), often[0] / rounds, color=BLUE)
-axes.axhline(0.2, color=ORANGE)
-axes.set_xticks(range(len(long)), tokens, rotation=60)
-axes.set(ylabel="share of rounds", title="How often each place was chosen; line: rate")
-Picture(figure, "Bars of nearly equal height near the line at 20 percent, and no bar "
-        "at the first and the last place, which are [CLS] and [SEP].")
+assert not often[rows < 5].any()  # no special token was ever chosen
+
+# %%
+from electra_tutorial.views.panels import bar_panels
+
+bar_panels({"How often each place was chosen": (tokens, often[0] / rounds)},
+           "Bars of nearly equal height near the line at 20 percent, and no bar at the "
+           "first and the last place, which are [CLS] and [SEP].",
+           "share of rounds", line=(0.2, "the rate"))
+
+# %% [markdown]
+# About equal bars, for chance likes no place better; none at `[CLS]` and `[SEP]`. It is 20 % of the 15 ordinary
+# places, 3 in every round and never 2 or 4. The empty row is no error: it has nothing to hide, so nothing is chosen.
+#
+# Now `keep`. The paper's text hides *every* chosen token (section 2). Its released code leaves 15 % of them
+# visible: chosen, to be predicted, and in plain sight. Our default is 0. **Guess first.** With `keep=0.15`, of
+# 10,000 chosen places, how many must the generator predict, and how many become a random word?
 
 # %%
 many = torch.full((100, 102), 77)  # 100 rows of one token over and over
@@ -148,10 +150,13 @@ for keep in (0.0, 0.15):
     assert chosen.sum() == hidden.sum() + kept.sum() + changed.sum()
 
 # %% [markdown]
+# All 10,000, both times: a visible place is chosen like the others, and the loss asks for it. None becomes a random
+# word.
+#
 # **What you may have read.** "ELECTRA masks like BERT: 80 % `[MASK]`, 10 % random words, 10 % unchanged, and it
 # predicts the next sentence." It does neither. The 80/10/10 is BERT's cure for a mismatch: its network meets
 # `[MASK]` in training and never again in use. ELECTRA's discriminator, the model that you keep, never meets a
-# `[MASK]` at all (lesson 05). And there is no next-sentence task.
+# `[MASK]` at all (lesson 05). And there is no next-sentence task (paper, appendix A).
 #
 # ## 3. What a guess costs
 #
@@ -162,38 +167,47 @@ for keep in (0.0, 0.15):
 #
 # Take a vocabulary of three words, and a model that finds `tea` twice as likely as each of the others. **Guess
 # first.** What does it cost if it was `tea`? And if it was `milk`? (log 2 is about 0.69.)
-#
-# There are two ways to see what training does when it makes that mean small. It makes the *product* of the
-# probabilities of what was really written large. To choose the weights that make the text most probable has a
-# name, **maximum likelihood**, and it is all that ELECTRA's generator is trained for. And undo the logarithm: e
-# to the power of the mean cost is the **perplexity**. A model of perplexity 8 is as unsure as somebody who has
-# to pick blindly between 8 words.
 
 # %%
+import math
+
 words = ["tea", "milk", "sand"]
 logits = torch.tensor([[math.log(2), 0.0, 0.0]] * 2)  # (N, V): the same guess twice
 targets = torch.tensor([0, 1])  # at the first stood tea, at the second milk
-
 odds = [math.exp(x) for x in logits[0].tolist()]  # by hand
 p = [odd / sum(odds) for odd in odds]
 costs = [-math.log(p[target]) for target in targets.tolist()]
 for word, cost in zip(["tea", "milk"], costs, strict=True):
     print(f"it was {word}: {cost:.3f} nats")
 
+# %% [markdown]
+# The odds are 2 : 1 : 1. So `tea` has a half, which costs log 2 = 0.69 nats, and `milk` a quarter, which costs
+# log 4, twice as much. Half the probability is always 0.69 nats more.
+#
+# There are two ways to see what training does when it makes the mean cost small. It makes the *product* of the
+# probabilities of what was really written large. To choose the weights that make the text most probable has a
+# name, **maximum likelihood**, and it is all that ELECTRA's generator is trained for. And undo the logarithm: e
+# to the power of the mean cost is the **perplexity**. A model of perplexity 8 is as unsure as somebody who has
+# to pick blindly between 8 words. **Guess first.** Between how many is the model above? The cell does it for all
+# places at once, as PyTorch does. Its last line prints the mean over no place at all.
+
+# %%
+import torch.nn.functional as F
+
 vectorised = -torch.log_softmax(logits, dim=-1)[torch.arange(2), targets]  # (N,)
 cross_entropy = F.cross_entropy(logits, targets)  # the mean, straight from the logits
 assert torch.allclose(vectorised, torch.tensor(costs))
 assert torch.isclose(cross_entropy, vectorised.mean())
-
 likelihood = math.prod(math.exp(-cost) for cost in costs)  # of both words together
 perplexity = math.exp(cross_entropy)
 print(f"mean {cross_entropy:.3f} nats: as unsure as between {perplexity:.2f} words")
 assert math.isclose(perplexity, likelihood ** (-1 / 2), rel_tol=1e-6)
-print("the mean over no place at all:", F.cross_entropy(logits[:0], targets[:0]).item())
+print("over no place:", F.cross_entropy(logits[:0], targets[:0]).item())
 
 # %% [markdown]
-# The last line is a trap: a batch of `[CLS] [SEP]` rows has nothing to hide, N = 0, and a mean over nothing is
-# *not a number*. One such batch spoils every weight. (`Electra` therefore divides the sum by at least 1.)
+# Nearly 3, though it prefers one word: it was right to do so only once in two. The last line is a trap: a batch of
+# `[CLS] [SEP]` rows has nothing to hide, N = 0, and a mean over nothing is *not a number*. One such batch spoils
+# every weight. (`Electra` therefore divides the sum by at least 1.)
 #
 # ## 4. The generator
 #
@@ -213,17 +227,22 @@ from electra_tutorial.model import Generator  # weave: show
 # %% [markdown]
 # The tie is more than a saving: the table learns from both ends.
 #
-# **Guess first.** What share of the generator's parameters is that table? Then you send one sentence of 8
-# tokens through the generator, and its loss back. The table has 8,192 rows. Into how many of them does a
-# gradient flow? And into how many if the output had a table of its own?
+# **Guess first.** What share of the generator's parameters is that table? Then you send one sentence of 8 tokens
+# through the generator, and its loss back. The table has 8,192 rows. Into how many of them does a gradient flow?
+# And into how many if the output had a table of its own? (`reached` does what `forward` does, with the output's
+# table as an argument.)
 
 # %%
+from electra_tutorial.presets import PRESETS
+
 laptop = PRESETS["laptop"]  # every number a model depends on; lesson 06 trains this
 generator = Generator(laptop)
 table = generator.encoder.embeddings.token.weight  # (V, E)
 count = sum(parameter.numel() for parameter in generator.parameters())
 print(f"{count:,} parameters, {table.numel() / count:.0%} of them in the table;",
       f"with another for the output {count + laptop.vocab_size * laptop.embedding:,}")
+
+# %%
 ids, special = ids[:, :8], special[:, :8]  # without the padding
 masked_ids, chosen = mask_tokens(ids, special, 0.3, MASK_ID, 0.0, rng)
 
@@ -239,7 +258,7 @@ def reached(output_table):
 
 tied, untied = reached(table), reached(table.detach().clone())
 print(f"rows reached: tied {tied:,}, untied {untied:,}")
-assert tied > untied
+assert untied <= 8 and tied == len(table)
 
 # %% [markdown]
 # Through the input only the tokens that stand there are reached. Through the output every word is: the right
@@ -251,28 +270,28 @@ assert tied > untied
 # format, as when a model moves to another device?
 
 # %%
-def try_tie(name, tie):
-    """Tie an output to an embedding: one table after a step, and after .double()?"""
-    torch.manual_seed(0)
+def try_tie(tie):
+    """Tie an output to an embedding: still one table after a step? After .double()?"""
     inside, outside = torch.nn.Embedding(50, 8), torch.nn.Linear(8, 50, bias=False)
     tie(inside, outside)
     model = torch.nn.ModuleList([inside, outside])
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     logits = outside(inside(torch.tensor([1, 2])))  # (2, 50)
     F.cross_entropy(logits, torch.tensor([3, 4])).backward()
-    optimizer.step()
+    torch.optim.SGD(model.parameters(), lr=0.1).step()
     after_step = torch.equal(inside.weight, outside.weight)
     model.double()
     inside.weight.data[0] += 1  # what changes one must change the other
-    after_double = torch.equal(inside.weight, outside.weight)
+    return after_step, torch.equal(inside.weight, outside.weight), len(list(model.parameters()))
+
+# %%
+TIES = {"copy": lambda a, b: setattr(b.weight, "data", a.weight.data.clone()),
+        ".data =": lambda a, b: setattr(b.weight, "data", a.weight.data),
+        "the same": lambda a, b: setattr(b, "weight", a.weight)}
+for name, tie in TIES.items():
+    after_step, after_double, parameters = try_tie(tie)
     print(f"{name:8} equal after a step {after_step}, after .double() {after_double};",
-          f"parameters {len(list(model.parameters()))}")
-    return after_step and after_double
-
-
-try_tie("copy", lambda a, b: setattr(b.weight, "data", a.weight.data.clone()))
-try_tie(".data =", lambda a, b: setattr(b.weight, "data", a.weight.data))
-assert try_tie("the same", lambda a, b: setattr(b, "weight", a.weight))
+          f"parameters {parameters}")
+assert after_step and after_double and parameters == 1
 
 # %% [markdown]
 # A copy is tied for one moment. `.data =` is worse, because it looks right for longer: two parameters lie on
@@ -286,8 +305,6 @@ assert try_tie("the same", lambda a, b: setattr(b, "weight", a.weight))
 # vocabulary. Many programs make all `(B, T, V)` scores, and tell `cross_entropy` by the target -100 which to
 # leave out. Our `forward` takes `chosen` and picks these places *before* that product. (`x[chosen]` with a bool
 # tensor `(B, T)` takes the N vectors at its True places, row by row: `(B, T, D)` becomes `(N, D)`.)
-#
-# **Guess first.** With 15 % of the places chosen: how much faster, and how much less memory?
 
 # %%
 batch = torch.randint(5, laptop.vocab_size, (50, 20))  # (B, T), a usual size
@@ -304,29 +321,29 @@ def loss_at_chosen():
     return F.cross_entropy(logits, batch[chosen])
 
 
+assert torch.isclose(loss_everywhere(), loss_at_chosen(), atol=1e-5)
+
+# %% [markdown]
+# **Guess first.** With 15 % of the places chosen: how much faster is the second, there and back? And how much
+# memory do its scores need?
+
 # %%
-def price(loss_function):
-    """(milliseconds there and back, megabytes that are kept for the way back)."""
-    kept, times = {}, []
+import time
 
-    def keep(tensor):
-        storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
 
+def milliseconds(loss_function):
+    """The fastest of some rounds there and back: others on this computer slow some down."""
+    times = []
     for _ in range(full_or_fast(12, 3)):
         started = time.perf_counter()
         loss_function().backward()
         times.append(time.perf_counter() - started)
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        loss_function()
-    return 1000 * min(times), sum(kept.values()) / 1e6
+    return 1000 * min(times)
 
 
-for function in (loss_everywhere, loss_at_chosen):
-    print("{}: {:.0f} ms, {:.0f} MB".format(function.__name__, *price(function)))
-print(f"(B, T, V) is {50 * 20 * 8192:,} numbers, (N, V) {chosen.sum() * 8192:,}")
-assert torch.isclose(loss_everywhere(), loss_at_chosen(), atol=1e-5)
+for function, numbers in ((loss_everywhere, chosen.numel()), (loss_at_chosen, chosen.sum())):
+    megabytes = numbers * laptop.vocab_size * 4 / 1e6  # four bytes a number
+    print(f"{function.__name__:16} {milliseconds(function):4.0f} ms, scores {megabytes:5.1f} MB")
 
 # %% [markdown]
 # The same loss to the last digits, for a part of the price. For a generator that is mostly vocabulary there is no
@@ -342,11 +359,11 @@ assert torch.isclose(loss_everywhere(), loss_at_chosen(), atol=1e-5)
 
 # %%
 from electra_tutorial.corpus import load_corpus
-from electra_tutorial.evaluation import heldout_rows, mask_rows, unigram_counts
+from electra_tutorial.evaluation import heldout_rows, mask_rows
 from electra_tutorial.model import forbid_special
 
 corpus = load_corpus("course", fallback=True)  # without it, sentences of a grammar
-print(corpus.note, end="")
+print(corpus.note or f"Held-out sentences of {', '.join(corpus.heldout)}.")
 heldout = heldout_rows(corpus.heldout, tokenizer, 64, full_or_fast(20_000, 2000))
 parts = []
 with torch.no_grad():
@@ -354,6 +371,8 @@ with torch.no_grad():
         masked_ids = ids.masked_fill(chosen, MASK_ID)
         guessed = electra.generator(masked_ids, attention_mask, chosen)  # (N, V)
         parts.append((forbid_special(guessed), ids[chosen]))
+
+# %%
 guessed, originals = (torch.cat(part) for part in zip(*parts, strict=True))
 drawn = torch.distributions.Categorical(logits=guessed).sample()  # (N, V) -> (N,)
 fillings = {"argmax": guessed.argmax(dim=-1), "a draw": drawn, "the text": originals}
@@ -382,8 +401,10 @@ for dart in (0.1, 0.6, 0.9):
 darts = torch.rand(20_000, generator=rng)
 by_dart = torch.searchsorted(ends, darts, right=True)  # (20,000,)
 by_torch = torch.multinomial(p, 20_000, replacement=True, generator=rng)
-for draws in (by_dart, by_torch):
-    assert torch.allclose(draws.bincount(minlength=3) / 20_000, p, atol=0.02)
+for name, draws in (("darts", by_dart), ("multinomial", by_torch)):
+    shares = draws.bincount(minlength=3) / 20_000
+    print(f"{name:12}", dict(zip(words, shares.tolist(), strict=True)))
+    assert torch.allclose(shares, p, atol=0.02)
 
 # %% [markdown]
 # One more knob, the **temperature**: the logits are divided by it before the softmax. Below 1 the likely words
@@ -395,20 +416,21 @@ for draws in (by_dart, by_torch):
 
 # %%
 guess = judge(GAPS[1], mask=[], top=8)
+names = [name for name, _ in guess.proposals[0]]
+numbers = [tokenizer.token_to_id(name) for name in names]
 with torch.no_grad():
     row = electra.generator(torch.tensor([guess.masked_ids]))[0, guess.mask[0]]  # (V,)
-names = [name for name, _ in guess.proposals[0]]
-figure = new_figure(9, 2.8)
-panels = figure.subplots(1, 3, sharey=True)
-for axes, temperature in zip(panels, (0.5, 1.0, 2.0), strict=True):
+panels = {}
+for temperature in (0.5, 1.0, 2.0):
     p = torch.softmax(forbid_special(row) / temperature, dim=-1)  # (V,)
     unsure = torch.distributions.Categorical(p).perplexity()
-    axes.bar(names, p[[tokenizer.token_to_id(name) for name in names]], color=BLUE)
-    axes.set_title(f"temperature {temperature}\nunsure between {unsure:,.0f}")
-    axes.tick_params(axis="x", rotation=60)
-figure.axes[0].set_ylabel("probability")
-Picture(figure, "The eight likeliest words for the gap in 'I drank a cup of', at three "
-        "temperatures. At 0.5 the first few take most, at 2 all bars are low.")
+    panels[f"temperature {temperature}: between {unsure:,.0f} words"] = names, p[numbers]
+bar_panels(panels, "The eight likeliest words for the gap in 'I drank a cup of', at three "
+           "temperatures. At 0.5 the first few take most, at 2 all bars are low.", "probability")
+
+# %% [markdown]
+# Dividing by a half doubles every difference between logits, and a few words take all. Dividing by 2 halves them,
+# and the thousands of unlikely words, each still next to nothing, together take nearly everything.
 
 # %%
 from electra_tutorial.objective import sample_tokens  # weave: exercise
@@ -418,29 +440,16 @@ from electra_tutorial.objective import sample_tokens  # weave: exercise
 # expected)² / expected over all words. For a right sampler of 8 words it is about 7, and above 24 once in a
 # thousand times.
 #
-# **Break it.** Another way to draw: add random noise of a certain kind (Gumbel's) to the logits and take the
-# largest. In exact arithmetic that is the same. In `bfloat16`, a number format with half the bits and three
-# digits, it is not. **Guess first**: a word has probability 9 %, and 8,191 others share the rest. How often does
-# it come?
-#
 # And a rule: the generator must never *draw* a special token, for a `[PAD]` in the middle of a sentence gives
 # itself away. `forbid_special` sets their logits to minus infinity, and e to the power of that is 0.
 
 # %%
 odds = torch.tensor([0.3, 0.2, 0.15, 0.1, 0.1, 0.08, 0.05, 0.02])
 many = odds.log().repeat(full_or_fast(50_000, 5000), 1)  # (N, V)
-ways = {"drawn": sample_tokens(many, 1.0, rng), "argmax": many.argmax(dim=-1)}
-for name, draws in ways.items():
-    counts, expected = draws.bincount(minlength=8), len(many) * odds
+expected = len(many) * odds
+for name, draws in {"drawn": sample_tokens(many, 1.0, rng), "argmax": many.argmax(-1)}.items():
+    counts = draws.bincount(minlength=8)
     print(f"{name}: chi-square {((counts - expected) ** 2 / expected).sum():,.0f}")
-
-nine = torch.zeros(8192)  # (V,)
-nine[77] = math.log(0.09 / 0.91 * 8191)
-assert torch.isclose(nine.softmax(dim=0)[77], torch.tensor(0.09))
-for dtype in (torch.float32, torch.bfloat16):
-    u = torch.rand(full_or_fast(500, 100), 8192, generator=rng, dtype=dtype)  # (N, V)
-    draws = (nine.to(dtype) - torch.log(-torch.log(u))).argmax(dim=-1)  # (N,)
-    print(f"Gumbel noise in {dtype}: it comes in {(draws == 77).float().mean():.0%}")
 
 raw = torch.randn(full_or_fast(20_000, 2000), 100, generator=rng)  # untrained logits
 for name, logits in {"any": raw, "forbidden": forbid_special(raw)}.items():
@@ -449,10 +458,46 @@ for name, logits in {"any": raw, "forbidden": forbid_special(raw)}.items():
 assert not special.any()
 
 # %% [markdown]
+# **Break it.** Another way to draw: add random noise of a certain kind (Gumbel's) to the logits and take the
+# largest. In exact arithmetic that is the same. In `bfloat16`, a number format with half the bits and three
+# digits, it is not. **Guess first**: a word has probability 9 %, and 8,191 others share the rest. How often does
+# it come?
+
+# %%
+nine = torch.zeros(8192)  # (V,)
+nine[77] = math.log(0.09 / 0.91 * 8191)
+assert torch.isclose(nine.softmax(dim=0)[77], torch.tensor(0.09))
+for dtype in (torch.float32, torch.bfloat16):
+    u = torch.rand(full_or_fast(500, 100), 8192, generator=rng, dtype=dtype)  # (N, V)
+    draws = (nine.to(dtype) - torch.log(-torch.log(u))).argmax(dim=-1)  # (N,)
+    print(f"Gumbel noise in {dtype}: it comes in {(draws == 77).float().mean():.0%}")
+
+# %% [markdown]
 # Three digits leave no room for rare, large noise: it ends at about 5.5, and hardly another word can catch up.
 # So sample in float32, whatever comes in. Your check asked for that.
 #
 # ## 7. Train it yourself
+#
+# In real text nobody knows how well a guesser could do. So you train on sentences of a small *grammar* of the
+# course's own making, whose every probability is known: given all other words of a sentence, how likely is this
+# one? **Guess first**: "The plates near the oven ____ hot." How likely is *are*?
+
+# %%
+from electra_tutorial.grammar import guess_probability, read
+from electra_tutorial.tokens import collate
+from electra_tutorial.training import prepare_text
+
+preset = laptop.with_changes(vocab_size=4096, max_length=32, mask_rate=0.15)
+corpus, tokenizer, rows = prepare_text(preset, "grammar")  # a vocabulary, and rows
+V = tokenizer.get_vocab_size()  # a small corpus has fewer pieces than asked for
+preset = preset.with_changes(vocab_size=V)
+print(f"{len(rows):,} rows, V = {V:,}. For example:")
+print(*corpus.train["grammar"][5:8], sep="\n")
+sentence = read("The plates near the oven are hot.")
+print(f"P(are) = {guess_probability(sentence, 5):.2f}")
+
+# %% [markdown]
+# What is left is *were*. *Is* and *was* are impossible, though the oven stands nearer than the plates.
 #
 # A training step moves each weight a little against its gradient. The **learning rate** says how far, and it
 # changes on the way. At the start the optimiser knows little of how steep things are, so the first steps must
@@ -463,47 +508,36 @@ assert not special.any()
 from electra_tutorial.training import learning_rate  # weave: exercise
 
 # %% [markdown]
-# Now the text. In real text nobody knows how well a guesser could do. So you train on sentences of a small
-# *grammar* of the course's own making, whose every probability is known: given all other words of a sentence,
-# how likely is this one? **Guess first**: "The plates near the oven ____ hot." How likely is *are*?
-#
-# One more tool before the loop. Now and then a batch is odd, and its gradient is ten times longer than usual.
-# One such step can throw away what a thousand steps built. **Clipping** shortens a gradient that is longer than
-# a limit, and keeps its direction. ELECTRA has two networks, and clips them *apart*: you will soon see why.
+# Now and then a batch is odd, and its gradient is ten times longer than usual. One such step can throw away what a
+# thousand steps built. **Clipping** shortens a gradient that is longer than a limit, and keeps its direction.
+# ELECTRA has two networks, and clips them *apart*, each group of parameters for itself: you will soon see why.
 
 # %%
-from electra_tutorial.grammar import guess_probability, read
-from electra_tutorial.metrics import unigram_loss
-from electra_tutorial.model import Electra
-from electra_tutorial.tokens import collate, make_rows
-from electra_tutorial.training import batch_stream, prepare_text
+from electra_tutorial.training import clip_gradients
 
-sentence = "The plates near the oven are hot."
-
-preset = laptop.with_changes(vocab_size=4096, max_length=32, mask_rate=0.15)
-corpus, tokenizer, rows = prepare_text(preset, "grammar")  # a vocabulary, and rows
-V = tokenizer.get_vocab_size()  # a small corpus has fewer pieces than asked for
-preset = preset.with_changes(vocab_size=V)
-full = collate(rows, (rows.lengths == 10).nonzero()[0][:100])  # a batch without padding
-device = full[0].device  # the processor
-print(f"{len(rows):,} rows, V = {V:,}. For example:")
-print(*corpus.train["grammar"][5:8], sep="\n")
-print(f"P(are) = {guess_probability(read(sentence), 5):.2f}")
-
-# %%
-from electra_tutorial.training import clip_gradients  # weave: exercise
+two = torch.nn.Parameter(torch.zeros(2))
+for gradient in ([3.0, 4.0], [0.3, 0.4]):  # 5 long, and half as long as the limit
+    two.grad = torch.tensor(gradient)
+    clip_gradients([[two]], 1.0)
+    print(gradient, "->", [round(x, 2) for x in two.grad.tolist()])
+assert torch.equal(two.grad, torch.tensor([0.3, 0.4]))  # a short one is left alone
 
 # %% [markdown]
-# (What is left is *were*. *Is* and *was* are impossible, though the oven stands nearer than the plates.)
+# **One step.** In every PyTorch training loop you find the same five verbs: forward, backward, clip, step, zero.
+# *Forward* computes the loss. *Backward* sends it back, and leaves at each parameter its gradient. Then clip, and
+# let the optimiser take its step. *Zero*, because `backward` adds to the gradients that are there. The last four
+# are yours to write.
+
+# %%
+from electra_tutorial.training import update  # weave: exercise
+
+# %% [markdown]
+# The optimiser is **AdamW**. For each weight it keeps two running averages, of the gradient and of its square, and
+# divides the first by the root of the second: every weight moves at about the same pace, however steep its slope.
+# The W is *weight decay*: each step shrinks the matrices a tiny bit. Biases and norms do not decay; they are few.
 #
-# **One step.** The optimiser is **AdamW**. For each weight it keeps two running averages, of the gradient and
-# of its square, and divides the first by the root of the second: every weight moves at about the same pace,
-# however steep its slope. The W is *weight decay*: each step shrinks the matrices a tiny bit. Biases and norms
-# do not decay; they are few.
-#
-# In every PyTorch training loop you find the same five verbs: forward, backward, clip, step, zero. (The last,
-# because `backward` *adds* to the gradients that are there.) Around the step stands the loop, with the
-# schedule. Your parts do the work in it, and no library hides a line of it.
+# Around the step stands the loop, with the schedule. Your parts do the work in it, and no library hides a line
+# of it.
 
 # %%
 def my_optimizer(model):
@@ -514,38 +548,36 @@ def my_optimizer(model):
               {"params": vectors, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, betas=(0.9, 0.98), eps=1e-6)
 
-
-def my_step(generator, optimizer, clipped, batch, rate, rng):
+# %%
+def my_step(generator, optimizer, groups, batch, rate, rng):
     """One update from one batch; returns the loss before it."""
     ids, attention_mask = batch  # (B, T) each, True = a real token
     masked_ids, chosen = mask_tokens(ids, ids < 5, preset.mask_rate, MASK_ID, 0.0, rng)
-    logits = generator(masked_ids, attention_mask, chosen)  # forward: (N, V)
+    logits = generator(masked_ids, attention_mask, chosen)  # (N, V)
     loss = F.cross_entropy(logits, ids[chosen])
-    loss.backward()  # backward
-    clip_gradients(clipped, 1.0)  # clip
     for group in optimizer.param_groups:
         group["lr"] = rate
-    optimizer.step()  # step
-    optimizer.zero_grad()  # zero
+    update(loss, optimizer, groups, 1.0)
     return loss.item()
 
-
 # %%
-def my_training(positions="learned", steps=0, peak=2e-3, seed=0):
+from electra_tutorial.model import Electra
+from electra_tutorial.training import batch_stream
+
+
+def my_training(positions="learned", steps=0):
     """Train a new generator; returns it and its losses."""
-    torch.manual_seed(seed)
-    its_preset = preset.with_changes(positions=positions)
-    generator = Electra(its_preset).generator  # with new weights
-    optimizer, clipped = my_optimizer(generator), [list(generator.parameters())]
-    rng, stream = torch.Generator().manual_seed(seed), batch_stream(rows, 1024, seed)
+    torch.manual_seed(0)
+    generator = Electra(preset.with_changes(positions=positions)).generator
+    optimizer, groups = my_optimizer(generator), [list(generator.parameters())]
+    rng, stream = torch.Generator().manual_seed(0), batch_stream(rows, 1024, seed=0)
     losses = []
     for step in range(steps):
-        batch = collate(rows, next(stream))
-        rate = learning_rate(step, steps, peak, 0.05)
-        losses.append(my_step(generator, optimizer, clipped, batch, rate, rng))
+        batch, rate = collate(rows, next(stream)), learning_rate(step, steps, 2e-3, 0.05)
+        losses.append(my_step(generator, optimizer, groups, batch, rate, rng))
     return generator, losses
 
-
+# %%
 STEPS, started = full_or_fast(1000, 6), time.perf_counter()
 generator, losses = my_training(steps=STEPS)
 seconds = time.perf_counter() - started
@@ -558,11 +590,10 @@ print(f"{STEPS} steps in {seconds:.0f} s: {losses[0]:.2f} -> {losses[-1]:.2f} na
 # - the **unigram** floor is what it pays if it knows how often each word occurs and looks at nothing (lesson 01);
 # - the **best possible** is the grammar's own probability of the hidden word. Nobody can do better: what is left
 #   is chance. *Are* or *were*, who can know?
-#
-# **Guess first.** Between how many words is the best possible reader unsure, who knows the grammar by heart? And
-# yours?
 
 # %%
+from electra_tutorial.tokens import make_rows
+
 sentences = corpus.heldout["grammar"][:full_or_fast(1000, 40)]
 heldout = collate(make_rows(sentences, tokenizer, 32), range(len(sentences)))
 fixed = torch.Generator().manual_seed(1)  # the same places for every model
@@ -575,30 +606,35 @@ def heldout_loss(generator):
     """Nats a hidden word, over all held-out sentences."""
     return F.cross_entropy(generator(hidden[0], heldout[1], hidden[1]), targets).item()
 
+# %%
+from electra_tutorial.evaluation import unigram_counts
+from electra_tutorial.metrics import unigram_loss
 
 places = (hidden[1].int().argmax(dim=1) - 1).tolist()  # [CLS] stands before the words
 asked = zip(sentences, places, strict=True)
 best = [guess_probability(read(sentence), place) for sentence, place in asked]
-counts = unigram_counts(rows, V)  # (V,), how often each word stands in the text
+levels = {"log V": math.log(V),
+          "unigram": unigram_loss(unigram_counts(rows, V), targets.numpy()),
+          "best possible": -sum(map(math.log, best)) / len(best)}
+assert levels["best possible"] < levels["unigram"] < levels["log V"]
+
+# %% [markdown]
+# **Guess first.** Between how many words is the best possible reader unsure, who knows the grammar by heart? And
+# yours?
 
 # %%
-nats = {"untrained": heldout_loss(my_training()[0]), "log V": math.log(V),
-        "unigram": unigram_loss(counts, targets.numpy()),
-        "yours": heldout_loss(generator),
-        "best possible": -sum(map(math.log, best)) / len(best)}
-figure = new_figure(8, 3)
-axes = figure.subplots()
-axes.plot(losses, color=ORANGE, linewidth=0.8)
-for name, loss in nats.items():
+from electra_tutorial.course.check import expect
+from electra_tutorial.views.panels import line_panels
+
+levels["yours"] = heldout_loss(generator)
+for name, loss in {"untrained": heldout_loss(my_training()[0]), **levels}.items():
     print(f"{name:13} {loss:.2f} nats: unsure between {math.exp(loss):7,.1f} words")
-    if name != "untrained":
-        axes.axhline(loss, color=BLUE if name == "yours" else GREY, linestyle="--")
-        axes.annotate(f" {name}", (len(losses), loss), va="center", fontsize=9)
-expect(nats["yours"] < nats["unigram"] - 1, "It uses the words around the gap.")
-assert nats["best possible"] < nats["unigram"] < nats["log V"]
-axes.set(xlabel="step", ylabel="nats a hidden word", ylim=(0, 9), xlim=(0, len(losses)))
-Picture(figure, "The loss of each batch falls steeply from log V through the unigram "
-        "floor, then slowly to your held-out loss. The best possible lies well below.")
+
+expect(levels["yours"] < levels["unigram"] - 1, "It uses the words around the gap.")
+lines = {name: [loss] * len(losses) for name, loss in levels.items()}
+line_panels({"nats a hidden word": {"each batch": losses, **lines}},
+            "The loss of each batch falls steeply from log V through the unigram floor, then "
+            "slowly to your held-out loss. The best possible lies well below.", xlabel="step")
 
 # %% [markdown]
 # The first fall, down to the unigram line, is cheap: word frequencies. What lies between that line and the best
@@ -615,28 +651,40 @@ Picture(figure, "The loss of each batch falls steeply from log V through the uni
 # **Guess first.** And with λ = 50, the paper's: which of the generator's tensors come out otherwise?
 
 # %%
+import copy
+
 from electra_tutorial.training import clipping_groups, make_optimizer, train_step
 
+full = collate(rows, (rows.lengths == 10).nonzero()[0][:100])  # a batch without padding
+device = full[0].device  # the processor
+print(f"a batch of {len(full[0])} rows on the {device}")
+assert full[1].all()  # no padding
 
-def differing(weight, steps):
-    """The generator's tensors that differ after these steps, yours and theirs."""
+# %%
+def both_ways(weight, steps):
+    """Two copies of one model after some steps: with `my_step`, and with `train_step`."""
     torch.manual_seed(0)
     theirs = Electra(preset.with_changes(discriminator_weight=weight))
-    mine = copy.deepcopy(theirs)
+    mine, their_groups = copy.deepcopy(theirs), clipping_groups(theirs)
+    own, _, shared = clipping_groups(mine)  # the generator's own; the tables of both
     my_adam, their_adam = my_optimizer(mine.generator), make_optimizer(theirs, preset)
-    groups, (own, _, shared) = clipping_groups(theirs), clipping_groups(mine)
     for number in range(steps):
-        mine.rng.manual_seed(number), theirs.rng.manual_seed(number)
+        mine.rng.manual_seed(number), theirs.rng.manual_seed(number)  # the same masks
         my_step(mine.generator, my_adam, [own, shared], (full[0], None), 2e-3, mine.rng)
-        train_step(theirs, their_adam, groups, full, 2e-3, preset, device, "float32")
-    right = dict(theirs.generator.named_parameters())
-    return [name for name, tensor in mine.generator.named_parameters()
-            if not torch.allclose(tensor, right[name], rtol=0, atol=1e-6)]
+        train_step(theirs, their_adam, their_groups, full, 2e-3, preset, device, "float32")
+    return mine.generator, theirs.generator
+
+# %%
+def differing(mine, theirs):
+    """The names of the tensors that are not the same in both."""
+    pairs = zip(mine.named_parameters(), theirs.parameters(), strict=True)
+    return [name for (name, one), other in pairs
+            if not torch.allclose(one, other, rtol=0, atol=1e-6)]
 
 
-silent, loud = differing(0.0, steps=2), differing(50.0, steps=1)
+silent, loud = differing(*both_ways(0.0, 2)), differing(*both_ways(50.0, 1))
 print(f"lambda 0: {len(silent)} differ; lambda 50: {len(loud)} differ", *loud, sep="\n")
-assert not silent
+assert not silent and all("embeddings" in name for name in loud)
 
 # %% [markdown]
 # This loop *is* the real one. And with the discriminator on, fifty times louder, only those tables move
@@ -660,13 +708,13 @@ assert not silent
 # get below the unigram line at all? It does not even know where its gap is.
 
 # %%
-results = {"learned": nats["yours"]}  # that one you have trained already
+results = {"learned": levels["yours"]}  # that one you have trained already
 for positions in ("none", "rotary"):
     results[positions] = heldout_loss(my_training(positions, STEPS)[0])
 for name in ("none", "learned", "rotary"):
     loss = results[name]
     print(f"{name:8} {loss:.2f} nats: as unsure as between {math.exp(loss):,.0f} words")
-expect(results["none"] < nats["unigram"], "A bag of words tells of the missing one.")
+expect(results["none"] < levels["unigram"], "A bag of words tells of the missing one.")
 expect(results["learned"] < results["none"] - 0.2, "Places say more.")
 
 # %% [markdown]

@@ -66,74 +66,85 @@ def rounds_down(step, total, peak, warmup):
     return peak * (step + 1) / rising if step < rising else peak * (total - step) / max(1, total - rising)
 
 
-# --- clip_gradients -------------------------------------------------------------------------------
+# --- update ---------------------------------------------------------------------------------------
 
-clip_gradients = Exercise(
-    training.clip_gradients, lesson=4, difficulty=2, minutes=5,
+update = Exercise(
+    training.update, lesson=4, difficulty=2, minutes=6,
     task="""
-        `groups` is a list of lists of parameters whose `.grad` is filled; a list may be empty. Take the
-        gradients of a group as one long vector: if it is longer than `limit`, scale it down to that length,
-        else leave it. Each group is clipped for itself. Return nothing: the gradients change where they
-        are.
+        The forward pass is done, and `loss` is what came of it: a tensor of one number. Write the other four
+        verbs: send the loss back, clip the gradients with `clip_gradients(groups, limit)`, take a step of
+        `optimizer`, and leave no gradient behind for the next call. `groups` is a list of lists of parameters.
+        Return nothing.
     """,
-    hint="`torch.nn.utils.clip_grad_norm_(parameters, limit)` does it for one list of parameters.")
+    hint="""
+        A line a verb. `backward` is a method of the loss, `step` and `zero_grad` are methods of the optimiser.
+        Which order? A step needs a gradient, and it should be the clipped one.
+    """)
 
 
-def groups_with_gradients(*groups):
-    """Lists of parameters with these gradients."""
-    made = [[torch.nn.Parameter(torch.zeros(len(gradient))) for gradient in group] for group in groups]
-    for parameters, gradients in zip(made, groups, strict=True):
-        for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter.grad = torch.tensor(gradient)
-    return made
+class Descent:
+    """An optimiser of rate 1 without memory. PyTorch's own take seconds to load at their first step."""
+
+    def __init__(self, weights):
+        self.weights, self.param_groups = weights, [{"params": weights, "lr": 1.0}]
+
+    def step(self):
+        with torch.no_grad():
+            for w in self.weights:
+                w -= 0 if w.grad is None else w.grad
+
+    def zero_grad(self, set_to_none=True):
+        for w in self.weights:
+            w.grad = None
 
 
-def gradients(groups):
-    return [[[round(number, 3) for number in p.grad.tolist()] for p in group] for group in groups]
+def after(update, gradients, limit=1.0, times=1):
+    """Where weights [1, 1] stand, a list each, after updates at rate 1 from losses with these gradients."""
+    weights = [torch.nn.Parameter(torch.ones(2)) for _ in gradients]
+    optimizer = Descent(weights)
+    for _ in range(times):
+        loss = sum((w * torch.tensor(g)).sum() for w, g in zip(weights, gradients, strict=True))
+        got = update(loss, optimizer, [[w] for w in weights], limit)
+        assert got is None, f"It returns {got!r:.40}: return nothing, the weights change where they are."
+    return [[round(number, 3) for number in w.tolist()] for w in weights]
 
 
-@clip_gradients.rule
-def nothing_is_returned(clip_gradients):
-    got = clip_gradients(groups_with_gradients([[3.0, 4.0]]), 1.0)
-    assert got is None, f"It returns {got!r}: return nothing, the gradients change where they are."
+@update.rule
+def the_weights_move(update):
+    (got,) = after(update, [[0.3, 0.4]])
+    assert got != [1.0, 1.0], (
+        "Weights [1, 1] stay where they are at a gradient of [0.3, 0.4]. `backward` makes the gradient, `step` uses "
+        "it, `zero_grad` throws it away: is one of them missing, or too early?")
+    assert got == [0.7, 0.6], (
+        f"Weights [1, 1] go to {got} at a gradient of [0.3, 0.4], rate 1 and limit 1: they should go to [0.7, 0.6].")
 
 
-@clip_gradients.rule
-def a_short_gradient_is_left_alone(clip_gradients):
-    groups = groups_with_gradients([[0.3, 0.4]])
-    clip_gradients(groups, 1.0)
-    assert gradients(groups) == [[[0.3, 0.4]]], (
-        f"A gradient [0.3, 0.4] of length 0.5 became {gradients(groups)[0][0]}: it is shorter than the limit 1, "
-        "so leave it.")
+@update.rule
+def no_gradient_stays_behind(update):
+    (got,) = after(update, [[0.3, 0.4]], times=2)
+    assert got == [0.4, 0.2], (
+        f"After two calls with a gradient of [0.3, 0.4] weights [1, 1] stand at {got}, and should stand at [0.4, "
+        "0.2]: `backward` adds to the gradients that are there. Set them to zero.")
 
 
-@clip_gradients.rule
-def a_long_gradient_keeps_its_direction(clip_gradients):
-    groups = groups_with_gradients([[3.0, 4.0]])
-    clip_gradients(groups, 1.0)
-    assert gradients(groups) == [[[0.6, 0.8]]], (
-        f"A gradient [3, 4] of length 5 became {gradients(groups)[0][0]} at limit 1: it should be [0.6, 0.8], "
-        "shorter and in the same direction. Cutting each number off (clamp, clip_grad_value_) turns it.")
+@update.rule
+def a_long_gradient_is_clipped_before_the_step(update):
+    (got,) = after(update, [[3.0, 4.0]])
+    assert got == [0.4, 0.2], (
+        f"At a gradient of [3, 4], which is 5 long, and limit 1, weights [1, 1] go to {got}, and should go to [0.4, "
+        "0.2]: clip after `backward` and before `step`.")
+    (got,) = after(update, [[3.0, 4.0]], limit=2.5)
+    assert got == [-0.5, -1.0], (
+        f"At a gradient of [3, 4] and limit 2.5 weights [1, 1] go to {got}, and should go to [-0.5, -1]: use "
+        "`limit`.")
 
 
-@clip_gradients.rule
-def a_group_is_one_vector(clip_gradients):
-    groups = groups_with_gradients([[3.0], [4.0]])
-    clip_gradients(groups, 1.0)
-    assert gradients(groups) == [[[0.6], [0.8]]], (
-        f"A group with the gradients [3] and [4] became {gradients(groups)[0]} at limit 1: together they are one "
-        "vector of length 5, so [0.6] and [0.8].")
-
-
-@clip_gradients.rule
-def each_group_for_itself(clip_gradients):
-    groups = groups_with_gradients([[30.0, 40.0]], [[0.3, 0.4]], [])
-    clip_gradients(groups, 1.0)
-    assert gradients(groups)[1] == [[0.3, 0.4]], (
-        f"One group's gradient was 50 long, and the other's [0.3, 0.4] became {gradients(groups)[1][0]}: an "
-        "outburst of one model must not damp the other. Clip each group for itself.")
-    assert gradients(groups)[0] == [[0.6, 0.8]], (
-        f"The first of two groups became {gradients(groups)[0][0]} and should be [0.6, 0.8].")
+@update.rule
+def each_group_is_clipped_for_itself(update):
+    got = after(update, [[30.0, 40.0], [0.3, 0.4]])
+    assert got[1] == [0.7, 0.6], (
+        f"Of two groups one had a gradient 50 long, and the other, of [0.3, 0.4], went from [1, 1] to {got[1]}: it "
+        "should go to [0.7, 0.6]. Hand all groups to `clip_gradients`: it clips each for itself.")
 
 
 # --- steps_in -------------------------------------------------------------------------------------
