@@ -21,8 +21,12 @@ twin_strip(before, after)
 
 # %% [markdown]
 # The number under a word is **P(replaced)**: how likely the network finds it that the author wrote something
-# else here. White is what it would say if it knew nothing, orange is more suspect, blue is less. The ring
-# marks what was changed. It is for your eyes: the network sees the second sentence alone.
+# else here. White is the **base rate**, the number to say of every word if all you know is how common changed words
+# are. Orange is more suspect than that, blue is less. The ring marks what was changed. It is for your eyes: the
+# network sees the second sentence alone.
+#
+# Is a word of the *right* sentence orange, too, such as *She*? Then it finds nothing wrong with it. It finds nothing
+# that speaks for it: in that place *He*, *Tom* or *I* would do as well.
 #
 # Nobody told it about *she has* and *she have*. No sentence it read was marked right or wrong. It learned
 # this from a game, and this course builds that game, both of its players and the training, from nothing. The
@@ -55,7 +59,7 @@ expect(have > 4 * has, "'have' is far more suspect here than 'has'.")
 # %% [markdown]
 # Two kinds of line stand at the end of many cells. `assert` states what must hold whatever happens.
 # `expect(...)` states what should hold if the network has *learned* something. If one is ever untrue, the
-# cell ends with an error and says so.
+# cell ends with an error and says so. (Your own sentences, below, cannot make one untrue.)
 #
 # ## 2. Your turn
 #
@@ -75,7 +79,22 @@ assert all(0 <= p <= 1 for p in my_after.p_replaced)
 twin_strip(my_before, my_after)
 
 # %% [markdown]
-# It judges whether a word *fits*, as far as it has read. It does not look anything up.
+# It judges whether a word *fits*, as far as it has read. It does not look anything up. Then how can it tell France
+# from Germany, if it does? Perhaps it *knows* that Paris lies in France. Perhaps *capital of France* is only a usual
+# string of words. **Guess first**: what would it say of *Berlin* in each of these two cases?
+
+# %%
+for city in ("Paris", "Berlin"):
+    for country in ("France", "Germany"):
+        judged = judge(f"{city} is the capital of {country}.", mask=[])
+        p = judged.p_replaced[judged.pieces.index(country.lower())]
+        print(f"{city:6} is the capital of {country:7}  P(replaced) of {country}: {p:.2f}")
+assert 0 <= p <= 1
+
+# %% [markdown]
+# If it knew, the country that is right would be the less suspect one in *both* pairs of lines. If it goes by habit,
+# the same country is less suspect whatever the city. Look which it is. One sentence that comes out right proves
+# nothing: a network that knows and one that has a habit agree on it. To tell them apart, change what should matter.
 #
 # ## 3. One crime, two suspects
 #
@@ -96,7 +115,8 @@ twin_strip(theirs, broken)
 # ## 4. Was it born like that?
 #
 # Here is the first sentence again, with *have* put in at place 2. It is read by a network of the same shape
-# that has learned nothing: its **weights**, the numbers it computes with, are still random.
+# that has learned nothing: its **weights**, the numbers it computes with, are still random. **Guess first.** What
+# colours will it give?
 
 # %%
 import torch
@@ -107,15 +127,19 @@ from electra_tutorial.model import Electra
 from electra_tutorial.views.strip import compare_strips
 
 electra, tokenizer = load()  # the mini ELECTRA; the tokenizer cuts text into tokens
-torch.manual_seed(0)
-newborn = Electra(electra.preset)
-played = judge(BEFORE, mask=[2], samples=["have"])
-clueless = rejudge(played, newborn, tokenizer)
-assert max(clueless.p_replaced) - min(clueless.p_replaced) < 0.2
+torch.manual_seed(0)  # the same random weights each time
+newborn = Electra(electra.preset)  # the same shape
+played = judge(BEFORE, mask=[2], samples=["have"])  # hide place 2, and write "have" there
+clueless = rejudge(played, newborn, tokenizer)  # the same sentence, read by the other one
+assert max(clueless.p_replaced) - min(clueless.p_replaced) < 0.2  # it hardly tells words apart
 compare_strips([("before training", clueless), ("after training", played)])
 
 # %% [markdown]
-# All of it was learned. So who put the wrong words into millions of sentences for it to learn from? Nobody
+# All orange, and that is not "I suspect every word". It says about one half of everything, for it does not even know
+# how rare changed words are: that is the first thing training teaches. What matters is that its numbers are nearly
+# the same for all words. It cannot tell *have* from *never*.
+#
+# So all of it was learned. Who put the wrong words into millions of sentences for it to learn from? Nobody
 # could. That is the idea of ELECTRA.
 #
 # ## 5. The whole idea in one picture
@@ -221,18 +245,20 @@ assert [stop.number for stop in course_map().stops] == list(range(11))
 course_map()
 
 # %% [markdown]
-# **Ninety minutes, no more?** 00 → 04 → 05 → 06 → 07: read, guess and run, and leave the exercises for another
-# day. Skip 01 to 03 and take the encoder, the network inside both players, as given.
+# **Ninety minutes, no more?** 00 → 04 → 05 → 06 → 07: read, guess and run, leave exercises and questions for another
+# day, and let lesson 06 train for two minutes (`MINUTES = 2`). Skip 01 to 03 and take the encoder, the network
+# inside both players, as given.
 #
-# **You come from an article on ELECTRA?** One that many have read says three things that you will put right
-# with code of your own:
+# <details><summary>You have read about ELECTRA before, and that it is a kind of GAN?</summary>
+#
+# Three things that are often said of it are not so, and you will see each for yourself:
 #
 # - *It is trained adversarially (对抗训练), like a GAN.* The generator is never rewarded for fooling anybody.
-#   Lessons 05 and 06 ask the gradients.
+#   Lesson 05 asks the gradients.
 # - *The detector predicts the content (预测内容) of the changed places.* It has one number for each token:
 #   replaced or not. You build it in lesson 05.
-# - *Its sample program prints `ElectraModel(...).logits`.* There is no such thing. Lesson 03 compares with
-#   `transformers`.
+# - *`ElectraModel(...).logits`*, in sample programs. There is no such thing. Lesson 03 looks.
+# </details>
 #
 # ## 9. What usually goes wrong
 #

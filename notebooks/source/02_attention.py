@@ -23,9 +23,7 @@
 # of sentences from the exam that all models of this course sit.
 
 # %%
-from electra_tutorial.corpus import load_corpus
 from electra_tutorial.course.check import expect
-from electra_tutorial.exam import load_exam
 from electra_tutorial.judgement import judge
 
 suspicion = {}
@@ -37,6 +35,10 @@ for subject in ("key", "keys"):
 right = suspicion["key", "is"] + suspicion["keys", "are"]
 wrong = suspicion["key", "are"] + suspicion["keys", "is"]
 expect(wrong > 1.5 * right, "It suspects the pairs that do not go together.")
+
+# %%
+from electra_tutorial.corpus import load_corpus
+from electra_tutorial.exam import load_exam
 
 exam = load_exam(load_corpus("course", fallback=True))
 examples = [f"{pair.good} -> {pair.bad}" for pair in exam.hard[4:6]]
@@ -135,7 +137,7 @@ print("my keys is lost: 'is' has gathered", mixed[2].tolist())
 print("my key  is lost: 'is' has gathered", (weights @ one_key @ W_value)[2].tolist())
 assert mixed[2, 2] == weights[2, 1]
 
-
+# %%
 def attend_in_a_loop(query, key, value):
     """One head, number by number: (T, D) each -> (T, D)."""
     mixed = torch.zeros_like(value)
@@ -170,7 +172,7 @@ def tokens_looked_at(weights):
     """e to the entropy of each row: (..., T) -> (...), from 1 to T."""
     return torch.special.entr(weights).sum(dim=-1).exp()
 
-
+# %%
 torch.manual_seed(0)
 looked = {"scores as they are": [], "scores / √d": []}
 for d in (4, 16, 64, 256, 1024):
@@ -182,19 +184,14 @@ for d in (4, 16, 64, 256, 1024):
               f"looks at {looked[kind][-1]:4.1f}   slope {(p * (1 - p)).mean():.3f}")
 
 # %%
-from electra_tutorial.views.picture import BLUE, GREY, ORANGE, Picture, new_figure
+from electra_tutorial.views.panels import line_panels
 
-figure = new_figure(6.4, 2.8)
-axes = figure.subplots()
-widths = ["4", "16", "64", "256", "1024"]
-for kind, mark, colour in zip(looked, "os", (ORANGE, BLUE), strict=True):
-    axes.plot(widths, looked[kind], mark + "-", color=colour, label=kind)
-axes.axhline(16, color=GREY, linestyle="--", linewidth=1, label="all 16 alike")
-axes.set(xlabel="features of a head, d", ylabel="tokens looked at", yticks=range(0, 17, 4))
-axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
 assert max(looked["scores / √d"]) - min(looked["scores / √d"]) < 1
-Picture(figure, "As d grows, a row of undivided scores looks at fewer and fewer of 16 tokens, "
-                "in the end at one; divided by the root of d, always at about 11.")
+line_panels({"tokens looked at": looked},
+            "As d grows, a row of undivided scores looks at fewer and fewer of 16 tokens, in the "
+            "end at one; divided by the root of d, always at about 11.",
+            xlabel="features of a head, d", x=(4, 16, 64, 256, 1024), log="x",
+            floor=(16, "all 16 alike"))
 
 # %% [markdown]
 # A sum of d independent numbers spreads √d times as far, not d times: 64 times the products, 8 times the
@@ -242,6 +239,9 @@ discriminator = electra.discriminator.eval()
 LONG = "The old man was reading a newspaper in the kitchen of the house he was born in."
 rows = [tokenizer.encode(text).ids for text in ("My keys are lost.", LONG)]
 ids, attention_mask = pad(rows)  # (B, T) both
+print("real tokens:", attention_mask.sum(dim=1).tolist())
+
+# %%
 T = len(rows[0])
 with torch.no_grad():
     alone = discriminator(ids[:1, :T]).sigmoid()[0]  # (T,) P(replaced)
@@ -362,14 +362,13 @@ print(f"'dog' differs by {(one[0, 0] - other[0, 2]).abs().max():.1e}")
 # **permutation equivariance**. A sum does not know in which order it was summed. To attention a sentence is
 # a *bag* of words, and both stories are one. So every place gets a list of numbers too, a **position
 # embedding**, which is added to the token that stands there. Then the results no longer go along, as the
-# last assert below says.
+# last assert of the second cell below says.
 #
 # The mini ELECTRA has position embeddings. `bag` is a copy in which they are all zeros.
 
 # %%
 from copy import deepcopy
 
-order, places = torch.tensor([4, 1, 5, 0, 3, 2]), torch.randn(6, 128)
 bag = deepcopy(discriminator)
 with torch.no_grad():
     bag.encoder.embeddings.position.weight.zero_()
@@ -379,8 +378,12 @@ with torch.no_grad():
         p = network(ids).sigmoid()
         print(f"{name:15} P(replaced) of 'dog': {p[0, 2]:.4f} and {p[1, 5]:.4f}")
 assert torch.allclose(p[0, 2], p[1, 5], atol=1e-4)
+
+# %%
+order, places = torch.tensor([4, 1, 5, 0, 3, 2]), torch.randn(6, 128)
 shuffled = tokens[:, order]
 assert torch.allclose(attention(tokens)[0][:, order], attention(shuffled)[0], atol=1e-5)
+print("without places: shuffled along, and otherwise the same")
 placed = attention(tokens + places)[0][:, order]
 assert not torch.allclose(placed, attention(shuffled + places)[0], atol=0.1)
 
@@ -478,6 +481,10 @@ hits = sum(bool(paid.argmax() == need.argmax()) for paid, need in found)
 chance = sum(1 / len(paid) for paid, _ in found)
 print(f"in {hits} of {len(found)} sentences; by chance in {chance:.0f}")
 expect(2 * chance < hits < len(found), "More often than chance, and not always.")
+
+# %%
+from electra_tutorial.views.picture import BLUE, Picture, new_figure
+
 paid, need = (torch.cat(part) for part in zip(*found, strict=True))
 figure = new_figure(5.6, 3.2)
 axes = figure.subplots()
@@ -513,7 +520,7 @@ def buggy(axis=-1, scaled=True, mask="keys"):
         return scores.masked_fill(hidden[mask], -1e9).softmax(dim=axis)
     return weights
 
-
+# %%
 def examine(weights):
     """Share of pairs right, and mean P(replaced), with these attention weights."""
     with patch("electra_tutorial.model.attention_weights", weights), torch.no_grad():
@@ -531,11 +538,13 @@ bugs = {"no bug": {}, "softmax over queries": {"axis": -2},
         "not scaled": {"scaled": False}, "queries masked": {"mask": "queries"},
         "nothing masked": {"mask": "none"}}
 seen = {name: examine(buggy(**bug)) for name, bug in bugs.items()}
+assert abs(seen["no bug"][1] - examine(attention_weights)[1]) < 1e-4
+
+# %%
 for name, (pairs_right, p) in seen.items():
     print(f"{name:22} pairs right {pairs_right:.2f}   mean P(replaced) {p:.2f}")
 noticed = [name for name in seen if seen[name][0] < seen["no bug"][0] - 0.2]
 expect(noticed == ["not scaled"], "The exam notices what the text below says.")
-assert abs(seen["no bug"][1] - examine(attention_weights)[1]) < 1e-4
 
 # %% [markdown]
 # One of four. The others move P(replaced) a lot, and the pairs hardly notice: both sentences of a pair suffer
@@ -567,7 +576,7 @@ def cost(T, d=32, heads=4):
         times.append(process_time() - start)
     return 1000 * min(times), weights.nbytes / 2**20
 
-
+# %%
 D, largest = 128, full_or_fast(2048, 1024)
 costs = {T: cost(T) for T in (16, 64, 256, largest // 2, largest)}
 for T, (ms, megabytes) in costs.items():

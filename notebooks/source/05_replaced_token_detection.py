@@ -28,13 +28,9 @@
 # **Guess first.** How many of the thirteen labels say *replaced*?
 
 # %%
-import numpy as np
 import torch
-import torch.nn.functional as F
 
 from electra_tutorial.checkpoint import load
-from electra_tutorial.course.check import expect, full_or_fast
-from electra_tutorial.model import Electra
 
 electra, tokenizer = load()  # the mini ELECTRA that comes with the course
 SENTENCE = "The old man was reading a newspaper in the kitchen."
@@ -44,6 +40,9 @@ original, corrupted = encoding.tokens, list(encoding.tokens)  # a list, and a co
 places, drawn = [4, 9], ["were", "the"]
 for place, sample in zip(places, drawn, strict=True):
     corrupted[place] = sample
+assert len(original) == len(corrupted) == 13
+
+# %%
 labels_by_hand = []
 for place, (before, after) in enumerate(zip(original, corrupted, strict=True)):
     labels_by_hand.append(after != before)
@@ -80,7 +79,6 @@ from electra_tutorial.objective import replaced_labels  # weave: exercise
 
 # %%
 from electra_tutorial.judgement import judge
-from electra_tutorial.tokens import MASK_ID
 from electra_tutorial.views.strip import token_strip
 
 chosen = torch.zeros_like(ids, dtype=torch.bool)  # (B, T)
@@ -89,17 +87,29 @@ samples = torch.tensor([tokenizer.token_to_id(word) for word in drawn])  # (N,)
 corrupted_ids = corrupt(ids, chosen, samples)  # (B, T)
 labels = replaced_labels(ids, corrupted_ids)  # (B, T)
 assert labels[0].tolist() == labels_by_hand
+token_strip(judge(SENTENCE, mask=places, samples=drawn))
+
+# %% [markdown]
+# It cannot suspect the lucky token *for being hidden*: it does not see what was hidden. To it that token is one
+# original among others. Now the numbers behind the strip, and the loss by hand.
+
+# %%
+import torch.nn.functional as F
+
+from electra_tutorial.tokens import MASK_ID
+
+masked_ids = ids.masked_fill(chosen, MASK_ID)
 with torch.no_grad():
-    logits = electra.discriminator(corrupted_ids)
-    masked_ids = ids.masked_fill(chosen, MASK_ID)
     guesses = electra.generator(masked_ids, chosen=chosen)
+    logits = electra.discriminator(corrupted_ids)
 print("generator:     logits of shape", tuple(guesses.shape))
 print("discriminator: logits of shape", tuple(logits.shape))
 p = torch.sigmoid(logits)  # (B, T)
 costs = torch.where(labels, -p.log(), -(1 - p).log())  # (B, T)
+print("nats:", *(f"{cost:.3f}" for cost in costs[0].tolist()))
 cross_entropy = F.binary_cross_entropy_with_logits(logits, labels.float())
+print(f"the mean, and the discriminator's loss: {cross_entropy:.3f}")
 assert torch.isclose(costs.mean(), cross_entropy, atol=1e-5)
-token_strip(judge(SENTENCE, mask=places, samples=drawn))
 
 # %% [markdown]
 # **What you may have read.** "A predictor finds the changed words and *predicts their content* (预测内容)." Look
@@ -114,9 +124,11 @@ token_strip(judge(SENTENCE, mask=places, samples=drawn))
 # words?
 
 # %%
+import numpy as np
+
 from electra_tutorial.corpus import load_corpus
+from electra_tutorial.course.check import full_or_fast
 from electra_tutorial.evaluation import heldout_rows, mask_rows, play
-from electra_tutorial.views.picture import BLUE, GREY, ORANGE, Picture, new_figure
 
 heldout = heldout_rows(load_corpus("course", fallback=True).heldout, tokenizer, 64,
                        tokens=full_or_fast(20_000, 2000))
@@ -125,15 +137,18 @@ _, originals, scores, fake = play(electra, batches)  # (N,), and for all ordinar
 hidden = torch.cat([hides[~special] for _, _, hides, special in batches]).numpy()
 lucky = ~fake[hidden]  # (N,)
 print(f"{len(lucky):,} draws, {lucky.mean():.0%} of them lucky")
+assert not fake[~hidden].any()  # where nothing was hidden nothing is fake
+
+# %%
+from electra_tutorial.views.panels import bar_panels
 
 often = np.bincount(originals).argsort()[::-1][:12].tolist()
-axes = new_figure(8, 2.4).subplots()
-axes.bar([tokenizer.id_to_token(number) for number in often],
-         [lucky[originals == number].mean() for number in often], color=BLUE)
-axes.axhline(lucky.mean(), color=ORANGE)
-axes.set(ylabel="share of lucky draws", ylim=(0, 1), title="line: all hidden places")
-Picture(axes.figure, "The twelve tokens hidden most often. Full stops are nearly always "
-        "drawn right, common words far less. A line shows the mean of all hidden places.")
+names = [tokenizer.id_to_token(number) for number in often]
+shares = [lucky[originals == number].mean() for number in often]
+bar_panels({"of the twelve tokens hidden most often": (names, shares)},
+           "The twelve tokens hidden most often. Full stops are nearly always drawn right, "
+           "common words far less. A line shows the mean of all hidden places.",
+           "share of lucky draws", line=(lucky.mean(), "all hidden places"))
 
 # %% [markdown]
 # **What you may have read.** "Every masked place is fake." About every fourth hidden place here holds the very
@@ -153,6 +168,8 @@ Picture(axes.figure, "The twelve tokens hidden most often. Full stops are nearly
 # asked for logits at *all* places here, so that nobody can say we left some out.
 
 # %%
+from electra_tutorial.model import Electra
+
 mlm = electra.generator(masked_ids)  # (B, T, V)
 rtd = electra.discriminator(corrupted_ids)  # (B, T)
 torch.manual_seed(0)
@@ -162,28 +179,23 @@ for logits in (mlm, rtd, first_day):
 F.cross_entropy(mlm[chosen], ids[chosen]).backward()
 for logits in (rtd, first_day):
     F.binary_cross_entropy_with_logits(logits, labels.float()).backward()
-assert torch.allclose(rtd.grad, (torch.sigmoid(rtd) - labels.float()) / 13, atol=1e-6)
+
+# %%
 pull = torch.stack([mlm.grad[0].abs().sum(-1), rtd.grad[0].abs(), first_day.grad[0].abs()])
 print("places at which a gradient arrives:", (pull > 0).sum(dim=1).tolist())  # (3, T)
-axes = new_figure(10, 2).subplots()
-shades = pull.where(pull > 0, torch.nan).log10()
-axes.imshow(shades, "Blues", vmin=-14, vmax=8, aspect="auto")
-for (row, place), size in np.ndenumerate(pull.numpy()):
-    text = "0" if size == 0 else f"{size:.0e}" if size < 0.001 else f"{size:.3f}"
-    axes.text(place, row, text, ha="center", va="center", fontsize=9)
-axes.set_xticks(range(13), corrupted, fontsize=9)
-axes.set_yticks((0, 1, 2), ("MLM", "RTD", "RTD, untrained"))
-Picture(axes.figure, "Three rows of 13 boxes, one for each token, with the size of the "
-        "gradient at its logits. In row MLM two are filled, in both rows RTD all.")
+print(f"{'':11}{'MLM':>9}{'RTD':>9}{'RTD, untrained':>16}")
+for token, sizes in zip(corrupted, pull.T.tolist(), strict=True):
+    print(f"{token:11}{sizes[0]:9.1g}{sizes[1]:9.1g}{sizes[2]:16.1g}")
+assert torch.allclose(rtd.grad, (torch.sigmoid(rtd) - labels.float()) / 13, atol=1e-6)
 
 # %% [markdown]
 # This is the paper's main argument (section 1): the discriminator is taught by every token of every sentence,
 # the masked language model by 15 % of them. In the paper's table 5 an ELECTRA whose loss looks at the hidden
 # places alone falls from 85.0 to 82.4 points on GLUE (a set of language tests).
 #
-# Look at the sizes too. In the rows RTD each is (P - label) / T, without its sign: how wrong the discriminator
+# Look at the sizes too. In the columns RTD each is (P - label) / T, without its sign: how wrong the discriminator
 # still is there. On its first day every token teaches about alike. Trained, it has next to nothing left to
-# learn at `[CLS]` or the full stop (3e-05 is .00003), and `were` is loud. So "all 13" counts the places. It
+# learn at `[CLS]` or the full stop (4e-05 is .00004), and `were` is loud. So "all 13" counts the places. It
 # does not say that all teach alike for ever, and a yes or no teaches less than a word among thousands.
 #
 # ## 5. Why accuracy lies
@@ -217,24 +229,27 @@ for a in (0.0, 0.1, 0.3, 0.6):
     print(f"lucky {a:3.0%}, {share:5.1%} fakes: accuracy {1 - share:.3f} "
           f"({1 - answers.mean():.3f}), loss {loss_floor(share):.3f} ({cost:.3f})")
     assert abs(cost - loss_floor(share)) < 0.02
-constants, share = np.linspace(0.01, 0.7, 70), fake.mean()  # the same P for every token
-axes = new_figure(8, 2.8).subplots()
-axes.plot(constants, -share * np.log(constants) - (1 - share) * np.log(1 - constants))
-axes.plot(share, loss_floor(share), "o", color=BLUE)
+share = fake.mean()
 own_loss = np.logaddexp(0, np.where(fake, -scores, scores)).mean()  # -log P(the label)
-axes.axhline(own_loss, color=ORANGE, linestyle="--")
-axes.set(xlabel="the P said of every token", ylabel="nats a token", ylim=(0, 1.1),
-         title="dot: the floor; dashed: our discriminator")
 right = ((scores > 0) == fake).mean()
 print(f"real game: 'all original' {1 - share:.3f}, our discriminator {right:.3f}")
 print(f"loss floor {loss_floor(share):.3f}, our discriminator {own_loss:.3f}")
-Picture(axes.figure, "The loss of a constant answer is a valley. Its floor, a dot, lies where "
-        "P is the share of fakes. The discriminator's dashed line runs a little below.")
+
+# %%
+from electra_tutorial.views.panels import line_panels
+
+said = np.linspace(0.01, 0.7, 120)  # the same P for every token
+valley = -share * np.log(said) - (1 - share) * np.log(1 - said)
+assert np.isclose(valley.min(), loss_floor(share), atol=1e-3)
+line_panels({"nats a token": {"always the same P": valley, "ours": [own_loss] * 120}},
+            "The loss of a constant answer is a valley. It touches the dotted floor where P is "
+            "the share of fakes. The discriminator's dashed line runs a little below.",
+            xlabel="the P said of every token", x=said, floor=(loss_floor(share), "the floor"))
 
 # %% [markdown]
 # Trained for the better part of an hour, and its accuracy hardly differs from that of not reading at all. Yet
 # in lesson 00 it found *have* at once. So accuracy asks the wrong question. And a loss says little without its
-# floor: the valley is flat at the bottom, and all that was learned lies between the dot and the dashed line.
+# floor: the valley is flat at the bottom, and all that was learned lies between the dotted and the dashed line.
 #
 # ## 6. A measure that cannot be bribed
 #
@@ -263,18 +278,22 @@ for high in toy_scores[toy_labels]:
         won += 0.5 if high == low else float(high > low)
         pairs += 1
 print(f"{won} of {pairs} pairs, AUC {won / pairs:.3f}")
-
 line = np.sort(toy_scores)
 ranks = np.array([np.flatnonzero(line == x).mean() + 1 for x in toy_scores])
 n = toy_labels.sum()
+print("ranks of the fakes:", ranks[toy_labels].tolist())
 assert ranks[toy_labels].sum() - n * (n + 1) / 2 == won
 
 # %%
 from electra_tutorial.metrics import roc_auc  # weave: exercise
 
+# %% [markdown]
+# **Guess first.** What becomes of the AUC if each score is replaced by its logarithm? If True means *original*?
+# If the same is said of all tokens?
+
 # %%
-# Guess first: what becomes of it if each score is replaced by its logarithm? If True means
-# original? If the same is said of all tokens?
+from electra_tutorial.course.check import expect
+
 toy = roc_auc(toy_scores, toy_labels)
 print(f"the eight tokens {toy:.3f}, "
       f"logarithms {roc_auc(np.log(toy_scores), toy_labels):.3f}, "
@@ -284,6 +303,10 @@ assert np.isclose(toy, won / pairs)
 print(f"the real game: {fake.sum():,} fakes, {(~fake).sum():,} originals, "
       f"AUC {roc_auc(scores, fake):.3f}")
 expect(roc_auc(scores, fake) > 0.7, "Fakes lie above originals in most pairs.")
+
+# %% [markdown]
+# A logarithm keeps the order, and the order is all that counts. Turned round, every pair that was won is lost: 1
+# minus the AUC. The same for all is a tie in every pair, one half.
 
 # %%
 from electra_tutorial.metrics import recall  # weave: exercise
@@ -305,19 +328,22 @@ for n in (0, 1, -1):
     auc, found = history[n]["rtd_auc"], history[n]["rtd_recall"]
     print(f"{millions[n]:5.1f} million tokens: AUC {auc:.3f}, recall {found:.3f}")
 print(f"on the game above: {recall(scores, fake):.3f}")
-figure = new_figure(10, 2.8)
-left, right = figure.subplots(1, 2)
-for name, who, colour in (("originals", ~fake, BLUE), ("fakes", fake, ORANGE)):
+
+# %%
+edges = np.linspace(0, 1, 26)
+shares = {}  # of the tokens of a kind, how many lie in each of 25 bins
+for name, who in (("originals", ~fake), ("fakes", fake)):
     p = 1 / (1 + np.exp(-scores[who]))
-    left.hist(p, 25, density=True, alpha=0.6, color=colour, label=name)
-left.axvline(0.5, color=GREY, linestyle="--")
-left.set(xlabel="P(replaced)", ylabel="density", ylim=(0, 6))
-for key, style in (("rtd_auc", "-"), ("rtd_recall", "--")):
-    right.plot(millions, [moment[key] for moment in history], style, label=key)
-right.set(xlabel="million tokens read", ylim=(0, 1))
-left.legend(), right.legend()
-Picture(figure, "Left: originals pile up near P = 0; fakes are spread out, most left of "
-        ".5. Right: the AUC climbs early; the recall falls to almost 0, then rises slowly.")
+    shares[name] = np.histogram(p, edges)[0] / len(p)
+line_panels({"share of the tokens": shares},
+            "Originals pile up near P = 0; fakes are spread out, most of them left of .5.",
+            xlabel="P(replaced), in 25 bins", x=edges[:-1] + 0.02)
+
+# %%
+measures = {name: [moment[f"rtd_{name}"] for moment in history] for name in ("auc", "recall")}
+line_panels({"while the mini ELECTRA was trained": measures},
+            "The AUC climbs early. The recall falls to almost 0, then rises slowly.",
+            xlabel="million tokens read", x=millions)
 
 # %% [markdown]
 # The first line is a network that knows nothing: look at its AUC. Its recall is whatever it happens to answer,
@@ -349,6 +375,8 @@ with torch.no_grad():
     step = electra(rows, real)  # a whole step of the game, and what came of it
 as_judged, truth = step.discriminator_logits, step.labels  # (B, T)
 called_original = as_judged.masked_fill(~real, -10.0)  # had padding been in the loss
+
+# %%
 for name, x, counted in (("ordinary tokens", as_judged, ordinary),
                          ("+ [CLS] and [SEP]", as_judged, real),
                          ("+ padding, as judged", as_judged, rows >= 0),
@@ -370,7 +398,7 @@ for length in (13, 26, 52):
 # ## 9. The joint loss, and why 50
 #
 # Both networks are trained at once, with one number: the generator's loss plus **λ** (lambda) times the
-# discriminator's. The paper takes λ = 50, the best of 1, 10, 20, 50 and 100 in early trials (appendix A).
+# discriminator's. The paper takes λ = 50, picked out of 1, 10, 20, 50 and 100 in early experiments (appendix A).
 
 # %%
 from electra_tutorial.objective import electra_loss  # weave: exercise
@@ -387,21 +415,23 @@ from electra_tutorial.objective import electra_loss  # weave: exercise
 from electra_tutorial.model import forbid_special
 from electra_tutorial.objective import mask_tokens, sample_tokens
 
-electra.rng.manual_seed(1)
-step = electra(rows, real)  # the class
-
-rng, preset = torch.Generator().manual_seed(1), electra.preset
+rng, preset = torch.Generator().manual_seed(1), electra.preset.with_changes(odd_share=0.0)
+electra.preset = preset  # every fake is drawn in one way, as in the paper
 rate, keep = preset.mask_rate, preset.keep
 masked_rows, hides = mask_tokens(rows, ~ordinary, rate, MASK_ID, keep, rng)
 guesses = electra.generator(masked_rows, real, hides)  # (N, V)
 generator_loss = F.cross_entropy(guesses, rows[hides])
 samples = sample_tokens(forbid_special(guesses), preset.temperature, rng)  # (N,)
+
+# %%
 read = corrupt(rows, hides, samples)
 truth = replaced_labels(rows, read)
 verdict = electra.discriminator(read, real)  # (B, T)
 each = F.binary_cross_entropy_with_logits(verdict, truth.float(), reduction="none")
 loss = electra_loss(generator_loss, each[real].mean(), preset.discriminator_weight)
-
+electra.rng.manual_seed(1)
+step = electra(rows, real)  # the class
+print(f"yours {loss:.4f}, the class {step.loss:.4f}")
 assert torch.equal(read, step.corrupted_ids) and torch.equal(truth, step.labels)
 assert torch.isclose(loss, step.loss, rtol=1e-4)
 
@@ -418,7 +448,7 @@ def loss_and_pull(model, name):
     shared = [table.grad.flatten() for table in clipping_groups(model)[2]]
     return loss.item(), torch.cat(shared).norm().item()
 
-
+# %%
 torch.manual_seed(0)
 for name, model in (("fresh", Electra(electra.preset)), ("trained", electra)):
     g, g_pull = loss_and_pull(model, "generator_loss")
@@ -434,18 +464,14 @@ for name, model in (("fresh", Electra(electra.preset)), ("trained", electra)):
 #
 # ## 10. Who gets which gradient
 #
-# *Adversarial training* (对抗训练): so the article that many readers come from calls this. In its formula the
-# generator is rewarded for fooling the discriminator, and the discriminator's verdict "guides the generator"
-# (指导生成器改进). That would be a **GAN** (generative adversarial network). For such a reward to reach the
-# generator, a gradient must flow from the discriminator's loss back into the generator's weights. So do not
-# argue. Ask.
-#
-# Second question, same cell: the joint loss with λ = 50, then with λ = -50, so that the generator gains whenever
-# the discriminator errs.
+# You may have read that this is *adversarial training* (对抗训练): the generator is rewarded for fooling the
+# discriminator, whose verdict "guides the generator" (指导生成器改进). That would be a **GAN** (generative
+# adversarial network). For such a reward to reach the generator, a gradient must flow from the discriminator's loss
+# back into the generator's weights. So do not argue. Ask.
 #
 # **Guess first.** We send back the discriminator's loss *alone*. How many of the generator's parameter tensors
 # get a gradient if the two networks share nothing? How many if they share their tables of embeddings, as in
-# the paper (section 3.2)? And what does the minus sign change in the gradient of the generator's own weights?
+# the paper (section 3.2)?
 
 # %%
 print(f"the discriminator reads {read.dtype}; carries a gradient: {read.requires_grad}")
@@ -456,7 +482,14 @@ for sharing in ("none", "embeddings"):
     grads = {name: p.grad for name, p in fresh.generator.named_parameters()}
     reached = [name for name, grad in grads.items() if grad is not None]
     print(f"sharing {sharing}: {len(reached)} of {len(grads)} tensors {reached}")
+assert all("embeddings" in name for name in reached)
 
+# %% [markdown]
+# None; and with the tie, the shared tables alone. **Guess first.** Now the joint loss with λ = 50, then with
+# λ = -50, so that the sum gets smaller whenever the discriminator errs. What does the minus sign change in the
+# gradient of the generator's own weights?
+
+# %%
 own = []
 for weight in (50.0, -50.0):  # teach the discriminator; then reward whoever fools it
     fresh.zero_grad()
@@ -464,8 +497,7 @@ for weight in (50.0, -50.0):  # teach the discriminator; then reward whoever foo
     again = fresh(rows, real)
     electra_loss(again.generator_loss, again.discriminator_loss, weight).backward()
     own.append(torch.cat([p.grad.flatten() for p in clipping_groups(fresh)[0]]))
-for weight, gradient in zip((50, -50), own, strict=True):
-    print(f"lambda {weight:3}: the generator's own gradient: length {gradient.norm():.5f}")
+    print(f"lambda {weight:3.0f}: the generator's own gradient: length {own[-1].norm():.5f}")
 assert torch.equal(*own)
 
 # %% [markdown]
@@ -476,8 +508,8 @@ assert torch.equal(*own)
 # 04), and that is all. ELECTRA is **not a GAN**.
 #
 # What the tie does: the shared tables belong to both, so both losses move them. That is the one place where
-# the two meet. (The paper tried the adversarial way as well, with a trick that needs no gradient through the
-# draw. It did worse: section 3.2, figure 3. A later lesson runs it.)
+# the two meet. (The paper tried the adversarial way as well, by reinforcement learning, which needs no gradient
+# through the draw. It did worse: section 3.2, figure 3, and appendix F. Lesson 10 runs it.)
 #
 # ## 11. Break it: three bugs that train well
 #
@@ -498,26 +530,23 @@ from electra_tutorial.training import batch_stream, make_optimizer, prepare_text
 
 grammar, pieces, lines = prepare_text(PRESETS["tiny"], "grammar")
 tiny = PRESETS["tiny"].with_changes(vocab_size=pieces.get_vocab_size())
-STEPS = full_or_fast(400, 25)
+STEPS, CPU = full_or_fast(400, 25), torch.device("cpu")
 
-
+# %%
 def short_training(objective):
     """A tiny ELECTRA trained with this objective, and its discriminator's losses."""
     torch.manual_seed(0)
     model, losses = Electra(tiny, objective=objective), []
     optimizer, groups = make_optimizer(model, tiny), clipping_groups(model)
-    stream, cpu = batch_stream(lines, tiny.batch_tokens, seed=0), torch.device("cpu")
+    stream = batch_stream(lines, tiny.batch_tokens, seed=0)
     for number in range(STEPS):
         rate = tiny.learning_rate * (1 - number / STEPS)
         batch = collate(lines, next(stream))
-        both = train_step(model, optimizer, groups, batch, rate, tiny, cpu, "float32")
+        both = train_step(model, optimizer, groups, batch, rate, tiny, CPU, "float32")
         losses.append(both[1].item())
     return model, losses
 
 # %%
-from electra_tutorial.objective import Objective
-
-
 def remember(*arguments):
     masked_ids, remember.chosen = mask_tokens(*arguments)
     return masked_ids, remember.chosen
@@ -531,6 +560,8 @@ def no_copy(ids, chosen, samples):
     ids[chosen] = samples
     return ids
 
+# %%
+from electra_tutorial.objective import Objective
 
 bugs = {"as it should be": Objective(),
         "every hidden is fake": Objective(mask=remember, label=every_hidden),
@@ -542,24 +573,23 @@ trained = {name: short_training(bug) for name, bug in bugs.items()}
 from electra_tutorial.evaluation import PreparedExam, take_exam
 from electra_tutorial.exam import load_exam
 
-best = (~fake).mean() * loss_floor(hidden[~fake].mean())
 exam, marks = PreparedExam.make(load_exam(grammar), pieces), {}
-axes = new_figure(9, 3).subplots()
-for name, style in zip(trained, ("-", ":", "--", "-."), strict=True):
-    model, losses = trained[name]
+for name, (model, losses) in trained.items():
     result = take_exam(model.discriminator, None, exam, full_or_fast(600, 20))
     marks[name] = result["exam_easy_auc"]
-    last = np.mean(losses[-20:])
-    print(f"{name:21} loss at the end {last:.3f}, exam AUC {marks[name]:.3f}")
-    axes.plot(np.convolve(losses, np.full(20, 0.05), "valid"), style, label=name)
-axes.set(xlabel="step", ylabel="discriminator's loss", ylim=(0, 0.7))
-axes.legend(loc="upper right")
+    print(f"{name:21} loss at the end {np.mean(losses[-20:]):.3f}, exam AUC {marks[name]:.3f}")
+best = (~fake).mean() * loss_floor(hidden[~fake].mean())
 print(f"labels = hidden: who knows the text by heart still pays {best:.3f} nats")
 expect(marks["as it should be"] > 0.7, "It finds words that somebody else replaced.")
 worst = max(marks["argmax"], marks["no copy"])
 expect(worst < 0.6, "The two with the lowest losses are at chance.")
-Picture(axes.figure, "Four curves of the discriminator's loss. The one without a copy "
-        "falls to 0 at once; argmax ends second lowest. The right one ends above both.")
+
+# %%
+curves = {name: np.convolve(losses, np.full(20, 0.05), "valid")  # means of 20 steps
+          for name, (_, losses) in trained.items()}
+line_panels({"discriminator's loss": curves},
+            "Four curves of the discriminator's loss. The one without a copy falls to 0 at "
+            "once; argmax ends second lowest. The right one ends above both.", xlabel="step")
 
 # %% [markdown]
 # Read the two columns against each other. (One run each: the two that end at chance are plain, the small
@@ -587,24 +617,19 @@ Picture(axes.figure, "Four curves of the discriminator's loss. The one without a
 # is it with the sigmoid twice?
 
 # %%
-x = torch.linspace(-8, 8, 200).requires_grad_()  # the logit of a fake
-figure = new_figure(10, 2.6)
-left, right = figure.subplots(1, 2)
-p = torch.sigmoid(x)
-for name, given, style in (("right", x, "-"), ("sigmoid twice", p, "--")):
-    cost = F.binary_cross_entropy_with_logits(given, torch.ones(200), reduction="none")
-    gradient = torch.autograd.grad(cost.sum(), x)[0]
-    left.plot(x.detach(), cost.detach(), style, label=name)
-    right.plot(x.detach(), gradient.abs(), style, label=name)
-left.set(xlabel="logit of a fake", ylabel="loss")
-right.set(xlabel="logit of a fake", ylabel="size of its gradient")
-left.legend(), right.legend()
 truth = torch.from_numpy(fake).float()  # also the P of a detector that is always right
 perfect = F.binary_cross_entropy_with_logits(truth, truth)
 print(f"always right, sigmoid twice: {perfect:.3f} nats; always .5: {np.log(2):.3f}")
-Picture(figure, "Left: the right loss of a fake falls from 8 to 0, with the sigmoid twice "
-        "only from .69 to .31. Right: for a confident mistake, far left, the right gradient "
-        "is 1, the other 0.")
+x = torch.linspace(-8, 8, 200).requires_grad_()  # the logit of a fake
+loss_of, slope_of = {}, {}
+for name, given in (("right", x), ("sigmoid twice", torch.sigmoid(x))):
+    cost = F.binary_cross_entropy_with_logits(given, torch.ones(200), reduction="none")
+    slope_of[name] = torch.autograd.grad(cost.sum(), x)[0].abs()
+    loss_of[name] = cost.detach()
+line_panels({"loss of a fake": loss_of, "size of its gradient": slope_of},
+            "Left: the right loss falls from 8 to 0, with the sigmoid twice only from .69 to "
+            ".31. Right: for a confident mistake, far left, the right gradient is 1, the other "
+            "0.", xlabel="logit of a fake", x=x.detach())
 
 # %% [markdown]
 # The loss cannot leave a narrow band, and it looks like a bad learning rate. Worse is the right-hand picture. A
@@ -660,15 +685,16 @@ Picture(figure, "Left: the right loss of a fake falls from 8 to 0, with the sigm
 # The shared tables of embeddings alone; none, if nothing is shared. The draw lets no gradient through.
 # </details>
 #
-# <details><summary>8. Name the one line in the article's formula that would make ELECTRA a GAN.</summary>
+# <details><summary>8. What would the generator's loss have to contain to make ELECTRA a GAN?</summary>
 #
-# The generator is chosen so that the discriminator's value is small (the outer minimum over G). In ELECTRA the
-# generator's own loss is the masked language model's, and turning the sign of the other changes nothing in it.
+# The discriminator's verdict on the generator's fakes, with the sign turned: a reward for fooling it. ELECTRA's
+# generator has the loss of a masked language model and nothing else.
 # </details>
 #
 # **What differs from the paper at this scale.** The game is the same. Our presets for short runs hide 25 % of
-# the tokens in training instead of 15 %, so fakes are more common there than in the evaluation above, which
-# hides 15 %. Our generator is lucky less often than a large one. One sentence stands in a row.
+# the tokens in training instead of 15 % (as the paper's largest model does, appendix A), so fakes are more common
+# there than in the evaluation above, which hides 15 %. Our generator is lucky less often than a large one. One
+# sentence stands in a row.
 #
 # **Where to read more.** The ELECTRA paper (Clark et al. 2020, arXiv 2003.10555): section 2 is this lesson,
 # section 3.2 the tie, section 3.5 and table 5 who learns from what, appendix A the λ. On AUC: Fawcett 2006, *An
