@@ -14,7 +14,7 @@ PLAN = (
     (2, "Attention", "one head by hand, softmax and scaling, several heads, masks"),
     (3, "The encoder", "embeddings, residual, norm, block, initialisation: equal to `transformers`"),
     (4, "The generator", "masked language model, sampling, positions, a training loop of your own"),
-    (5, "Replaced token detection", "corrupt, label, discriminate, the joint loss, and four bugs that hide well"),
+    (5, "Replaced token detection", "corrupt, label, discriminate, the joint loss, and five bugs that hide well"),
     (6, "Train your ELECTRA", "your parts put together and trained, with a live exam; stop and resume"),
     (7, "See replacements", "the explorer: type, mask, sample, replace, fool the detector"),
     (8, "See attention", "what each head looks at, and whether that explains anything"),

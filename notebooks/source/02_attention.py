@@ -19,8 +19,9 @@
 #
 # **Guess first.** Somebody builds a detector that gives each word a fixed number of its own, its
 # suspicion, and adds the numbers up. Which numbers make both wrong sentences come out above both right ones?
-# Then see what the mini ELECTRA of lesson 00 says: P(replaced) of both words, added up. Below it stand two pairs
-# of sentences from the exam that all models of this course sit.
+# Then see what the mini ELECTRA of lesson 00 says: P(replaced) of both words, added up. The second cell prints two
+# pairs of sentences from the exam that all models of this course sit. (The first time somebody asks for the exam it
+# has to be made. That may take a minute.)
 
 # %%
 from electra_tutorial.course.check import expect
@@ -115,11 +116,17 @@ assert not torch.equal(scores, scores.T)  # to ask is not to be asked
 YOUR_SHARE = None  # of keys, such as 0.25
 
 weights = scores.softmax(dim=-1)  # (T, T), each row sums to 1
+if YOUR_SHARE is None:
+    print("You have put in no number yet. The next cell tells the answer.")
+elif abs(YOUR_SHARE - weights[2, 1]) < 0.01:
+    print("Right.")
+else:
+    print(f"Not {YOUR_SHARE}: divide e to the power of 2 by the sum of all four.")
+
+# %%
 for token, row in zip(TOKENS, weights.tolist(), strict=True):
     shares = "  ".join(f"{to} {w:.3f}" for to, w in zip(TOKENS, row, strict=True))
     print(f"{token:4} looks: {shares}")
-if YOUR_SHARE is not None:
-    assert abs(YOUR_SHARE - weights[2, 1]) < 0.01, "Your share is more than 0.01 off."
 assert torch.allclose(weights.sum(dim=-1), torch.ones(4))
 
 # %% [markdown]
@@ -152,8 +159,9 @@ assert torch.allclose(attend_in_a_loop(query, key, value), mixed)
 assert torch.allclose((query @ key.T).softmax(dim=-1) @ value, mixed)  # in one line
 
 # %% [markdown]
-# *is* itself is singular, and it now holds the message that a noun it found is plural. A later layer can
-# compare the two, and be suspicious. That is the whole mechanism.
+# What *is* has gathered is the message that a noun it found is plural. Of its own features nothing is left in the
+# sum. So lesson 03 adds them again: then a later layer has both, *I am singular* and *my noun is plural*, and can be
+# suspicious. That is the whole mechanism.
 #
 # ## 4. Why the scores are divided by √d
 #
@@ -247,8 +255,9 @@ with torch.no_grad():
     alone = discriminator(ids[:1, :T]).sigmoid()[0]  # (T,) P(replaced)
     with_mask = discriminator(ids, attention_mask).sigmoid()[0, :T]
     without = discriminator(ids).sigmoid()[0, :T]
+print(" " * 9, *(f"{tokenizer.id_to_token(number):>6}" for number in rows[0]))
 for name, p in (("alone", alone), ("with mask", with_mask), ("without", without)):
-    print(f"{name:10}", "  ".join(f"{number:.2f}" for number in p.tolist()))
+    print(f"{name:9}", *(f"{number:6.2f}" for number in p.tolist()))
 assert torch.allclose(with_mask, alone, atol=1e-5)
 assert not torch.allclose(without, alone, atol=0.01)
 

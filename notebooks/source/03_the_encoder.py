@@ -329,7 +329,9 @@ line_panels({"spread of what goes on": {"norm after": post[0], "norm before": pr
 # ## 10. The encoder
 #
 # Now everything in its order: `Embeddings` adds the two tables' rows and norms; `Encoder` projects that to
-# the width and sends it through the blocks. Out comes one vector for each token, in its context.
+# the width and sends it through the blocks. Out comes one vector for each token, in its context. (Your waves are not
+# called here. When `Electra` builds its two networks, `start_positions` writes them once into the position tables,
+# and from there on they are learned like everything else.)
 #
 # **Guess first.** Behind the definitions two rows go in, the second with three places of padding. Then the
 # token at place 3 of the first row is exchanged, and what stands at place 7 of the second, in the padding.

@@ -5,7 +5,7 @@
 #
 # **What you will be able to do.** Write every step of ELECTRA's game between the generator's draw and the
 # joint loss. Say, with gradients on the table, who learns what from a sentence. Judge a detector without
-# being fooled by its accuracy, its loss or its recall. Recognise six bugs by the damage they do.
+# being fooled by its accuracy, its loss or its recall. Recognise five bugs by the damage they do.
 #
 # **What you need to know.** A *generator* hides some tokens of a sentence behind `[MASK]` and gives every
 # token of the vocabulary a probability to have stood there (lesson 04). One token is *drawn* for each hidden
