@@ -497,8 +497,8 @@ if source == "tatoeba":
     expect(leaks[0] > 0.05, "A split by line leaks more than it seems to.")
 
 # %% [markdown]
-# A line in several hundred thousand seems to stand alone, and a good part of those held out has a sister among the
-# others. By template none has: that is how the split is made. Every such sentence flatters the model, and nothing
+# Among so many lines each seems to stand alone, and a good part of those held out has a sister in the training text.
+# By template none has: that is how the split is made. Every such sentence flatters the model, and nothing
 # would have warned you: the curves look better, not worse.
 #
 # The rule behind it: *hold out by whatever repeats*. For patients hold out patients, for songs hold out songs,

@@ -106,7 +106,7 @@ print("generator:     logits of shape", tuple(guesses.shape))
 print("discriminator: logits of shape", tuple(logits.shape))
 p = torch.sigmoid(logits)  # (B, T)
 costs = torch.where(labels, -p.log(), -(1 - p).log())  # (B, T)
-print("nats:", *(f"{cost:.3f}" for cost in costs[0].tolist()))
+print("nats:", *(f"{abs(cost):.3f}" for cost in costs[0].tolist()))
 cross_entropy = F.binary_cross_entropy_with_logits(logits, labels.float())
 print(f"the mean, and the discriminator's loss: {cross_entropy:.3f}")
 assert torch.isclose(costs.mean(), cross_entropy, atol=1e-5)
@@ -151,6 +151,9 @@ bar_panels({"of the twelve tokens hidden most often": (names, shares)},
            "share of lucky draws", line=(lucky.mean(), "all hidden places"))
 
 # %% [markdown]
+# It is lucky where there is little to choose: a full stop, a small word that grammar asks for. (Your guess may have
+# been lower: many of the hidden tokens are such words.)
+#
 # **What you may have read.** "Every masked place is fake." About every fourth hidden place here holds the very
 # token that stood there, and a better generator is lucky more often (the paper reports an accuracy of 65 % for
 # one of its own, section 3.2). Whoever labels all hidden places *replaced* punishes the detector at those
