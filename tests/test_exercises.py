@@ -951,7 +951,7 @@ def test_a_check_of_something_else_names_the_exercises(notebook):
 
 def test_a_right_answer_on_a_busy_machine_is_given_time(notebook, monkeypatch):
     monkeypatch.setattr(trying, "LONGEST", 1.0)
-    notebook.run("import time\n" + RIGHT.replace("    out = ", "    time.sleep(0.2)\n    out = "))
+    notebook.run("import time\n" + RIGHT.replace("    out = ", "    time.sleep(0.3)\n    out = "))
     assert "right, and" in notebook.check("corrupt")  # some waits long by the clock, and hardly any work
 
 

@@ -50,8 +50,8 @@ for member in load_sources()[0].members[::3]:  # one line for each source
 
 # %% [markdown]
 # One source is about people, places and events, and hardly ever says *you*. The other is all *you* and
-# *I*. That makes 2.3 million words. BERT, and the paper's small ELECTRA with it, read 3.3 billion (paper,
-# section 3.1). What can be learned from so little is grammar and which words keep company, and no knowledge
+# *I*. That makes 2.3 million words. BERT, and the paper's small ELECTRA with it, read 3.3 billion
+# tokens (paper, section 3.1). What can be learned from so little is grammar and which words keep company, and no knowledge
 # of the world.
 #
 # **Whose words are these?** The first are from Wikipedia, by its editors. The second were written one by one
@@ -660,7 +660,7 @@ bar_panels(panels, "Both kinds of bars are high at the first four places. After 
 #   number. Only what was measured with the same one, on the same text, compares.
 #
 # **What differs from the paper at this scale.** 8,192 pieces for its 30,522; 2.3 million words for 3.3
-# billion; one sentence a row for running text in rows of 128. Cutting, special tokens and the attention mask
+# billion tokens; one sentence a row for running text in rows of 128. Cutting, special tokens and the attention mask
 # are the same.
 #
 # ## 13. Questions

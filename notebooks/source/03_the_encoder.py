@@ -204,7 +204,7 @@ assert torch.allclose(norm(x), torch.tensor([-5 / 3, 1 / 3, 1 / 3, 1.0]))
 # %%
 x = 3 + 5 * torch.randn(2, 7, 64)  # (B, T, D)
 by_loop = torch.stack([torch.stack([norm(token) for token in row]) for row in x])
-layer_norm = nn.LayerNorm(64, eps=1e-12)  # the paper's eps
+layer_norm = nn.LayerNorm(64, eps=1e-12)  # the released code's eps
 assert torch.allclose(norm(x), by_loop, atol=1e-5)
 assert torch.allclose(layer_norm(x), norm(x), atol=1e-5)
 print({name: tuple(p.shape) for name, p in layer_norm.named_parameters()})

@@ -741,7 +741,7 @@ expect(results["learned"] < results["none"] - 0.2, "Places say more.")
 #
 # ## 9. What differs from the paper at this scale
 #
-# - **The text.** A grammar with some two thousand words in place of 3.3 billion words of English; 1,000 steps of
+# - **The text.** A grammar with some two thousand words in place of 3.3 billion tokens of English; 1,000 steps of
 #   1,024 tokens in place of a million steps of 16,384 (paper, appendix A).
 # - **The size.** The paper's small generator has 12 layers of width 64; this one has 2. (The paper's rule is a
 #   quarter of the discriminator's width, section 3.2.)

@@ -395,8 +395,8 @@ for length in (13, 26, 52):
 # the loss of our sentence halves when a longer one stands in its batch. So does its gradient: a token
 # teaches less because its neighbour is long.
 #
-# So: a **score** counts ordinary tokens alone. The training **loss** counts every *real* token, as the paper's
-# does, `[CLS]` and `[SEP]` included, and never padding.
+# So: a **score** counts ordinary tokens alone. The training **loss** counts every *real* token, as the released
+# code's does, `[CLS]` and `[SEP]` included, and never padding.
 #
 # ## 9. The joint loss, and why 50
 #
