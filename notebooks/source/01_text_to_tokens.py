@@ -50,8 +50,8 @@ for member in load_sources()[0].members[::3]:  # one line for each source
 
 # %% [markdown]
 # One source is about people, places and events, and hardly ever says *you*. The other is all *you* and
-# *I*. That makes 2.3 million words. BERT, and the paper's small ELECTRA with it, read 3.3 billion
-# tokens (paper, section 3.1). What can be learned from so little is grammar and which words keep company, and no knowledge
+# *I*. That makes 2.3 million words. BERT, and the paper's small ELECTRA with it, read 3.3 billion tokens (paper,
+# section 3.1). What can be learned from so little is grammar and which words keep company, and no knowledge
 # of the world.
 #
 # **Whose words are these?** The first are from Wikipedia, by its editors. The second were written one by one
