@@ -16,9 +16,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "electra_tutorial"
 # The reading order. A module imports only from those above it; data flows the same way.
 ORDER = (
-    "errors", "presets", "sources", "grammar", "corpus", "tokens", "objective", "model", "metrics",
-    "minimal_pairs", "exam", "evaluation", "checkpoint", "device", "judgement", "suspicion", "heads", "training",
-    "probes", "experiments", "hub", "bench", "cli", "__main__",
+    "errors", "presets", "sources", "grammar", "corpus", "tasks", "tokens", "objective", "model", "metrics",
+    "minimal_pairs", "exam", "evaluation", "ablations", "checkpoint", "device", "judgement", "suspicion", "heads",
+    "training", "finetune", "probes", "feature_probes", "experiments", "hub", "bench", "cli", "__main__",
 )
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
