@@ -606,9 +606,9 @@ def main_data(from_dir=None, progress=sources.show_progress):
 
     Words go to stderr; the dict returned (sources, course) is what `--json` prints.
     """
+    course = prepare_course(from_dir, progress)  # first: all lessons but one need no more
     for source in sources.load_sources():
         sources.fetch(source, from_dir, progress)
-    course = prepare_course(from_dir, progress)
     found = {"sources": sources.status(verify=True), "course": course | {"path": str(course_dir())}}
     for row in found["sources"]:
         print(f"{row['file']}  {row['bytes'] / 1e6:.0f} MB  {row['state']}, verified", file=sys.stderr)

@@ -6,6 +6,7 @@ out of it. Afterwards everything works offline.
 """
 import contextlib
 import errno
+import fnmatch
 import gzip
 import hashlib
 import io
@@ -249,8 +250,8 @@ def pip_error(source, log):
 def read_member(archive, member):
     """Return the bytes of one file in a zip (wheel) or tar archive, unpacked if its name ends in .gz.
 
-    `a.tar.gz!/b.txt` reads b.txt of an archive inside the archive. Raises UserError if it is missing or
-    damaged.
+    `a.tar.gz!/b.txt` reads b.txt of an archive inside the archive; `folder/*.json` reads every such file below
+    the folder, in the order of their names, one after the other. Raises UserError if it is missing or damaged.
     """
     opened = archive
     try:
@@ -267,10 +268,16 @@ def read_member(archive, member):
 
 
 def read_one(archive, name):
-    """Return the bytes of one member as stored. `archive`: a path or an open file. KeyError if none."""
+    """Return the bytes of one member as stored, or of all that a * stands for. `archive`: a path or an open file.
+
+    KeyError if there is none.
+    """
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as opened:
-            return opened.read(name)
+            names = sorted(fnmatch.filter(opened.namelist(), name)) if "*" in name else [name]
+            if not names:
+                raise KeyError(name)
+            return b"\n".join(opened.read(one) for one in names)
     if isinstance(archive, io.BytesIO):
         archive.seek(0)  # is_zipfile has read from it
     with tarfile.open(**{"fileobj" if isinstance(archive, io.BytesIO) else "name": archive}) as opened:
