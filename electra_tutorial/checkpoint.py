@@ -13,6 +13,7 @@ Weights are safetensors only. A pickle can run code when it is opened, so it is 
 import json
 import math
 import os
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
@@ -29,13 +30,30 @@ SHIPPED = "mini-electra"
 STATE = Path("checkpoint") / "state.safetensors"
 
 
-def write_text(path, text):
-    """Write a file beside its place and move it there: readers see the old one or the new one, whole."""
+@contextmanager
+def put_in_place(path):
+    """Gives a name beside `path` to write to, and moves what was written there: readers see the old one or the new
+    one, whole. Raises `UserError` when it cannot be written, on a full disk say; the old one is kept.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(path.name + ".new")
-    new.write_text(text, encoding="utf-8")
-    os.replace(new, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield new
+        os.replace(new, path)
+    except (OSError, SafetensorError) as error:  # safetensors has its own name for a full disk
+        with suppress(OSError):
+            new.unlink()
+        raise UserError(
+            f"{path} cannot be written ({getattr(error, 'strerror', None) or error}): make room on the disk, or "
+            "choose another folder. What was saved before is kept."
+        ) from None
+
+
+def write_text(path, text):
+    """Write a text file, whole or not at all."""
+    with put_in_place(path) as new:
+        new.write_text(text, encoding="utf-8")
 
 
 def write_json(path, data):
@@ -66,13 +84,10 @@ def read_json(path):
 
 def write_tensors(path, tensors, metadata=None):
     """Named tensors to a safetensors file, whole or not at all; aliases of one tensor must have been left out."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(path.name + ".new")
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, new, metadata)
-    with open(new, "rb") as file:
-        os.fsync(file.fileno())  # on the disk before the old one goes
-    os.replace(new, path)
+    with put_in_place(path) as new:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, new, metadata)
+        with open(new, "rb") as file:
+            os.fsync(file.fileno())  # on the disk before the old one goes
 
 
 def read_tensors(path):

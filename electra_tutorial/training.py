@@ -318,6 +318,8 @@ class Training:
         if self.preset.unigram_start:
             start_at_unigram(self.electra.generator, self.rows)
         self.electra.rng = torch.Generator(self.device).manual_seed(seed + 1000 * self.rank)
+        if self.rank > 0:  # from equal weights on, each process drops other features out
+            torch.manual_seed(seed + 1000 * self.rank + 1)
         self.optimizer = make_optimizer(self.electra, self.preset)
         self.groups = clipping_groups(self.electra)
         self.seed, self.folder, self.dtype = seed, out_dir and Path(out_dir), dtype

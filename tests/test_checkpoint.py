@@ -13,7 +13,9 @@ import torch
 from conftest import toy_batch, toy_preset
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors import SafetensorError
 
+from electra_tutorial import checkpoint, training
 from electra_tutorial.checkpoint import (
     STATE,
     load,
@@ -283,6 +285,58 @@ def test_a_full_disk_leaves_the_old_weights(folder, monkeypatch, tokenizer):
     refused("No space left", save, toy(sharing="none"), tokenizer, folder)
     assert (folder / "model.safetensors").read_bytes() == before
     load(folder)
+
+
+FULL_DISK = """
+import resource, signal, sys
+import torch
+from electra_tutorial.checkpoint import write_json, write_tensors
+from electra_tutorial.errors import UserError
+
+folder = sys.argv[1]
+write_tensors(folder + "/one.safetensors", {"x": torch.ones(100)})
+write_json(folder + "/one.json", [1])
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))  # to the program, a disk that is full
+for write in (lambda: write_tensors(folder + "/one.safetensors", {"x": torch.zeros(10_000)}),
+              lambda: write_json(folder + "/one.json", ["x" * 10_000])):
+    try:
+        write()
+    except UserError as error:
+        print(error)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no limits of this kind")
+def test_when_no_more_can_be_written_one_sentence_says_so_and_the_old_file_stays(tmp_path):
+    command = [sys.executable, "-c", FULL_DISK, str(tmp_path)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert len(said) == 2 and all("cannot be written" in line and "room on the disk" in line for line in said)
+    assert torch.equal(read_tensors(tmp_path / "one.safetensors")[0]["x"], torch.ones(100))
+    assert read_json(tmp_path / "one.json") == [1]
+    assert {path.name for path in tmp_path.iterdir()} == {"one.safetensors", "one.json"}, "no half of a file is left"
+
+
+def test_a_disk_that_fills_up_stops_a_run_by_a_sentence_and_keeps_its_last_checkpoint(corpus, data, tmp_path,
+                                                                                   monkeypatch):
+    monkeypatch.setattr(training, "SAVE_EVERY", 0.0)  # a checkpoint after each step
+    written, save_file = [], checkpoint.save_file
+
+    def fills_up(tensors, path, metadata):
+        if len(written) == 3:
+            path.write_bytes(b"half of it")
+            raise SafetensorError("I/O error: No space left on device (os error 28)")
+        written.append(path)
+        save_file(tensors, path, metadata)
+
+    monkeypatch.setattr(checkpoint, "save_file", fills_up)
+    settings = dict(dtype="float32", device="cpu", quiet=True, evaluations=1)
+    with pytest.raises(UserError, match="state.safetensors cannot be written .*No space left"):
+        pretrain(toy_preset(), corpus, tmp_path / "run", steps=6, **settings)
+    monkeypatch.setattr(checkpoint, "save_file", save_file)
+    run = pretrain(toy_preset(), corpus, tmp_path / "run", resume=True, **settings)
+    assert run.finished and run.metrics["steps"] == 6
+    assert not list((tmp_path / "run").rglob("*.new"))
 
 
 DIES_WHILE_WRITING = """

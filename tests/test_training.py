@@ -787,6 +787,20 @@ with open(f"{folder}/{rank}.json", "w") as file:
 )
 
 
+def test_processes_begin_with_the_same_weights_and_drop_out_other_features(corpus, data, monkeypatch):
+    monkeypatch.setattr(training, "agreed", lambda value, world, device: value)
+    begun, drawn = {}, {}
+    for rank, world in ((0, 1), (0, 2), (1, 2)):
+        monkeypatch.setattr(training, "join_processes", lambda device, who=(rank, world): who)
+        begun[rank, world] = training.Training(toy_preset(), corpus, None, None, 0, "cpu", "float32")
+        drawn[rank, world] = torch.rand(5)
+        assert same_weights(begun[rank, world].electra, begun[0, 1].electra)
+    assert torch.equal(drawn[0, 1], drawn[0, 2]), "the first process draws what one alone would draw"
+    assert not torch.isin(drawn[1, 2], drawn[0, 2]).any()
+    masks = torch.rand(5, generator=begun[1, 2].electra.rng)
+    assert not torch.isin(drawn[1, 2], masks).any(), "dropout and masks draw from two streams"
+
+
 def test_two_processes_train_one_model(data, tmp_path):
     """torchrun with gloo: the same weights in both, other masks in each, one folder, and an exact resume."""
     script = tmp_path / "two.py"
