@@ -278,6 +278,9 @@ WRONG = {
         "(p_replaced, special): filtered first": ("""
             p = [p for p, skip in zip(p_replaced, special) if not skip]
             return max(range(len(p)), key=p.__getitem__)""", "You counted places without [CLS]"),
+        "(p_replaced, special): looked up among all": ("""
+            p = [p for p, skip in zip(p_replaced, special) if not skip]
+            return p_replaced.index(max(p))""", "and then its place among all"),
         "(p_replaced, special): a loop with >=": ("""
             best = None
             for place in range(len(p_replaced)):
@@ -761,7 +764,7 @@ WRONG = {
         "(judgement): log2": ("""
             p, q = np.array(judgement.p_replaced), np.array(judgement.p_unedited)
             return np.log2(p / (1 - p)) - np.log2(q / (1 - q))""", "Nats are np.log"),
-        "(judgement): a list": ("return list(reference(judgement))", "should return a array of float64"),
+        "(judgement): a list": ("return list(reference(judgement))", "should return an array of float64"),
     },
     "unnoticed_fake": {
         "(): one sentence": ("return 'The dog sat on the mat in the sun.'", "a tuple of two strings"),
@@ -942,6 +945,12 @@ def test_an_answer_that_changes_its_input_is_told_to_copy(name, notebook):
 def test_a_cell_that_defines_no_such_function_is_met_with_a_sentence(cell, words, notebook):
     notebook.run(cell)
     assert words in notebook.check("corrupt") and notebook.goes_on_with_the_reference("corrupt")
+
+
+def test_a_check_shows_those_numbers_of_a_judgement_that_the_task_speaks_of(notebook):
+    notebook.run("def suspicion_gained(judgement):\n    return np.zeros(4)")
+    said = notebook.check("suspicion_gained")
+    assert "p_replaced=[" in said and "p_unedited=[" in said and "corrupted" not in said
 
 
 def test_a_check_of_something_else_names_the_exercises(notebook):

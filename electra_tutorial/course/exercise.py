@@ -11,13 +11,14 @@ import ctypes
 import inspect
 import io
 import random
+import re
 import textwrap
 import threading
 import time
 import warnings
 from collections.abc import Callable
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 
 import numpy as np
 import torch
@@ -75,7 +76,7 @@ class Exercise:
     def words(self, arguments):
         """Arguments as a student would write them: "ids = [[5, 6]], rate = 0.15"."""
         names = inspect.signature(self.reference).parameters
-        return ", ".join(f"{name} = {show(value)}" for name, value in zip(names, arguments, strict=False))
+        return ", ".join(f"{name} = {show(value, self.task)}" for name, value in zip(names, arguments, strict=False))
 
 
 # --- the verdict ----------------------------------------------------------------------------------
@@ -223,8 +224,8 @@ def form(value):
 def kind(value):
     """Tensors with shape and dtype, numbers alike whether Python's or numpy's; else the name of the type."""
     if isinstance(value, torch.Tensor | np.ndarray):
-        what = "tensor" if isinstance(value, torch.Tensor) else "array"
-        return f"a {what} of {str(value.dtype).removeprefix('torch.')} and shape {tuple(value.shape)}"
+        what = "a tensor" if isinstance(value, torch.Tensor) else "an array"
+        return f"{what} of {str(value.dtype).removeprefix('torch.')} and shape {tuple(value.shape)}"
     if isinstance(value, int | float | np.number) and not isinstance(value, bool):
         return "a number"
     return "None" if value is None else f"a {type(value).__name__}"
@@ -234,8 +235,11 @@ def numbers(array):
     return array.detach().double().numpy() if isinstance(array, torch.Tensor) else array.astype(float)
 
 
-def show(value):
-    """A value in the words of an answer: small tensors number by number, large ones by their kind."""
+def show(value, task=""):
+    """A value in the words of an answer: small tensors number by number, large ones by their kind.
+
+    Of an object with many parts those that `task` names, as in "judgement.words".
+    """
     if isinstance(value, torch.Tensor | np.ndarray):
         flat = value.detach().flatten() if isinstance(value, torch.Tensor) else value.flatten()
         unusual = isinstance(value, np.ndarray) and value.dtype not in (np.int64, np.float64, bool)
@@ -249,6 +253,9 @@ def show(value):
         return f"{value:.4g}"
     if isinstance(value, torch.Generator):
         return "a generator"
+    if is_dataclass(value) and (parts := [name for name in vars(value) if re.search(rf"\.{name}\b", task)]):
+        said = ", ".join(f"{name}={show(getattr(value, name))}" for name in parts)
+        return f"{type(value).__name__}({said})"
     return textwrap.shorten(repr(value), 60, placeholder=" ...")
 
 

@@ -44,8 +44,8 @@ twin_strip(before, after)
 #
 # ## 1. The numbers behind the colours
 #
-# What the network reads are **tokens**: words, parts of words and signs. It puts two of its own around them,
-# `[CLS]` in front and `[SEP]` at the end. A token's **place** is counted from 0.
+# What the network reads are **tokens**: words, parts of words and signs, without capitals. Two more stand around
+# them, `[CLS]` in front and `[SEP]` at the end. A token's **place** is counted from 0.
 
 # %%
 from electra_tutorial.course.check import expect
@@ -109,8 +109,9 @@ twin_strip(theirs, broken)
 # %% [markdown]
 # Was that wrong? Take the network's place. You are given *They has* and nothing else. Perhaps the author
 # wrote *They have*, and the second word was changed. Perhaps it was *She has*, and somebody changed the
-# first. Either story explains what you see. That something is odd and *which* word is at fault are two
-# questions, and here the sentence answers only the first.
+# first. Either story explains what you see, and the network bets on the one that it finds likelier: a bet, no
+# knowledge. That something is odd and *which* word is at fault are two questions, and here the sentence answers
+# only the first.
 #
 # ## 4. Was it born like that?
 #
@@ -166,15 +167,15 @@ data_flow()
 # the picture still shows the course's own.
 #
 # Now one round of the game, played by both. Chance decides which tokens are hidden and what is drawn; the
-# **seed** is the number from which chance starts. Look for the fake and for the lucky sample. Then try seed 13
-# and seed 2, and unfold what the generator proposed.
+# **seed** is the number from which chance starts. Look for the fake and for the lucky sample. (In the last row
+# *caught* means that P(replaced) of a fake is above one half. That is strict, for white lies far lower.) Then try
+# seed 13 and seed 2, and unfold what the generator proposed.
 
 # %%
 from electra_tutorial.views.strip import token_strip
 
 SENTENCE = "My brother is reading a book in the garden."
 game = judge(SENTENCE, seed=20)
-assert not any(fake for place, fake in enumerate(game.labels) if place not in game.mask)
 token_strip(game)
 
 # %% [markdown]
@@ -211,9 +212,9 @@ TypeAndSee(AFTER, beside_the_first)
 #
 # You write a function in a cell that holds its head and what it should do. The cell below it tries your
 # function, and says in a sentence what is wrong, with the numbers it tried. Until yours is right, the lesson
-# goes on with the course's own, so nothing stops you from reading on. Once it is right, the lesson goes on
-# with yours, and `my_electra.py` keeps it: from lesson 06 on, your own parts are what is trained. The dots
-# say how hard an exercise is. A hint and a solution are folded below.
+# goes on with the course's own, the *reference*, so nothing stops you from reading on. Once it is right, the
+# lesson goes on with yours, and `my_electra.py` keeps it: from lesson 06 on, your own parts are what is trained.
+# The dots say how hard an exercise is. A hint and a solution are folded below.
 #
 # Here is one to try it with. Write it wrong first: return the highest number itself, and see what you are
 # told.

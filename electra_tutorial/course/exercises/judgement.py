@@ -27,6 +27,7 @@ def short_sentences():
     yield [0.00, 0.50, 0.10, 0.50, 0.00], [True, False, False, False, True]
     yield [0.40, 0.30, 0.20], [False, False, False]
     yield [0.90, 0.10, 0.90], [True, False, True]
+    yield [0.50, 0.20, 0.50, 0.10], [True, False, False, True]
     for length in (6, 12, 30):
         inside = [round(random.random(), 2) for _ in range(length - 2)]
         yield [0.001, *inside, 0.002], [True, *[False] * (length - 2), True]
@@ -47,6 +48,12 @@ def special_ones_too(p_replaced, special):
 def places_without_special_ones(p_replaced, special):
     ordinary = [p for p, skip in zip(p_replaced, special, strict=True) if not skip]
     return ordinary.index(max(ordinary))
+
+
+@most_suspected.mistake("You found the highest number among the right tokens, and then its place among all: a "
+                        "special token before it may have the same number.")
+def looked_up_among_all(p_replaced, special):
+    return p_replaced.index(max(p for p, skip in zip(p_replaced, special, strict=True) if not skip))
 
 
 @most_suspected.mistake("You found the least suspected token: you took the lowest probability.")
