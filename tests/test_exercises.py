@@ -131,7 +131,7 @@ def test_the_solution_passes_and_is_kept(name, notebook, tmp_path):
 @each
 def test_every_mistake_we_know_gets_its_own_sentence(name):
     for sentence, wrong in find(name).mistakes:
-        assert verdict(find(name), wrong).startswith(sentence + " "), wrong.__name__
+        assert verdict(find(name), wrong).startswith(sentence + "\n"), wrong.__name__
 
 
 def test_lessons_00_to_06_set_twenty_exercises_and_each_from_01_on_at_least_three():
@@ -307,11 +307,16 @@ WRONG = {
             if visible is not None:
                 scores = scores.masked_fill(~visible, float("-inf"))
             return torch.softmax(scores, dim=-1)""", "did not divide by the square root"),
+        "(query, key, visible=None): columns, and minus infinity": ("""
+            scores = query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5
+            if visible is not None:
+                scores = scores.masked_fill(~visible, float("-inf"))
+            return scores.softmax(-2)""", "Your columns sum to 1"),
         "(query, key, visible=None): .T": ("""
             scores = query @ key.T / query.shape[-1] ** 0.5
             if visible is not None:
                 scores = scores.masked_fill(~visible, float("-inf"))
-            return scores.softmax(-1)""", "it raises"),
+            return scores.softmax(-1)""", "turns round all axes"),
         "(query, key, visible=None): the mask times the shares": ("""
             shares = torch.softmax(query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5, dim=-1)
             return shares if visible is None else shares * visible.float()""", "no longer sums to 1"),
@@ -344,6 +349,9 @@ WRONG = {
             return x.chunk(heads, dim=-1)""", "should return a tensor"),
         "(x, heads): stacked in front": ("""
             return torch.stack(x.split(x.shape[-1] // heads, dim=-1))""", "in front of the sentences"),
+        "(x, heads): a size with a point": ("""
+            B, T, D = x.shape
+            return x.view(B, T, heads, D / heads).transpose(1, 2)""", "divides without a rest"),
         "(x, heads): parts of that size": ("""
             return x.unflatten(-1, (-1, heads)).transpose(1, 2)""", "parts of size `heads`"),
     },
@@ -505,6 +513,13 @@ WRONG = {
             return float((a > b).mean() + (a == b).mean() / 2) if a.size and b.size else float("nan")""",
             "wrong way round"),
         "(scores, labels): accuracy": ("return np.mean((scores > 0.5) == labels)", "has no threshold"),
+        "(scores, labels): a loop over the pairs": ("""
+            a, b = scores[labels].tolist(), scores[~labels].tolist()
+            won = 0.0
+            for x in a:
+                for y in b:
+                    won += 1.0 if x > y else 0.5 if x == y else 0.0
+            return won / (len(a) * len(b)) if a and b else float("nan")""", "20 million pairs take it"),
         "(scores, labels): none is 0": ("""
             value = reference(scores, labels)
             return 0.0 if np.isnan(value) else value""", "should return nan"),
@@ -520,6 +535,8 @@ WRONG = {
             "return ((scores > threshold) & labels).sum() / len(labels)", "divide by the number of replaced"),
         "(scores, labels, threshold=0.0): equal too": (
             "return np.mean(scores[labels] >= threshold)", "only those above it"),
+        "(scores, labels, threshold=0.0): a half": (
+            "return np.mean(scores[labels] > 0.5)", "a logit of 0 is a probability of one half"),
         "(scores, labels, threshold=0.0): no threshold": (
             "return np.mean(scores[labels] > 0)", "ignore `threshold`"),
     },
@@ -531,6 +548,11 @@ WRONG = {
         "(share): one of two": ("return -share * np.log(share) if share else 0.0", "forgot the original tokens"),
         "(share): the ends": (
             "return -share * np.log(share) - (1 - share) * np.log(1 - share)", "0 times log(0) counts as 0"),
+        "(share): the ends, by math": ("""
+            from math import log
+            return -share * log(share) - (1 - share) * log(1 - share)""", "0 times log(0) counts as 0"),
+        "(share): not weighed": ("""
+            return -np.log(share) - np.log(1 - share) if 0 < share < 1 else 0.0""", "added up the two costs"),
         "(share): the sign": (
             "return sum(p * np.log(p) for p in (share, 1 - share) if p)", "The sign is wrong"),
     },
@@ -821,6 +843,9 @@ WRONG = {
             return 3 * width * (width + 1) + 2 * width * feed_forward + feed_forward + width + 4 * width""",
             "the attention's output"),
         "(width, feed_forward): no norms": ("return reference(width, feed_forward) - 4 * width", "two norms"),
+        "(width, feed_forward): a bias for each input": ("""
+            D, M = width, feed_forward
+            return 4 * (D * D + D) + (D * M + M) + (M * D + M) + 4 * D""", "for each of its *outputs*"),
         "(width, feed_forward): norms of one number": (
             "return reference(width, feed_forward) - 2 * width", "Half of your norms"),
         "(width, feed_forward): a string": ("return str(reference(width, feed_forward))", "should return a number"),

@@ -35,14 +35,15 @@ def check(name):
     twice = " Your cell defines it twice, and Python keeps the last." if twice else ""
     if why:
         namespace[name] = exercise.reference
-        say(f"{name}: not yet. {why}{twice} Until yours is right, the lesson goes on with the reference.")
+        say(f"{name}: not yet. {why}{twice}\nUntil yours is right, the lesson goes on with the reference.")
     else:
         say(f"{name}: right, and the lesson goes on with yours. {keep(name, function)}{twice}")
 
 
 def say(sentences):
     """Print in lines that fit below a cell, where JupyterLab would break a long one in the middle of a word."""
-    print(textwrap.fill(sentences, 90, break_long_words=False, break_on_hyphens=False))
+    for line in sentences.splitlines():
+        print(textwrap.fill(line, 90, break_long_words=False, break_on_hyphens=False))
 
 
 def not_there(exercise, function, cells):

@@ -129,12 +129,20 @@ def watched(exercise, function):
         try:
             return function(*arguments)
         except (Exception, SystemExit) as error:
-            ran = " Have you run the cells above since the kernel started?" * isinstance(error, NameError)
             said = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(".")
-            raise NotYet(f"For {given} it raises {said}.{ran}") from None
+            raise NotYet(f"For {given}\nit raises {said}.{advice(error)}") from None
         except TooLong:
             raise TooLong(given) from None
     return call
+
+
+def advice(error):
+    """What to do about an error that students often meet, as a sentence behind it; "" for any other."""
+    if isinstance(error, NameError):
+        return " Have you run the cells above since the kernel started?"
+    if isinstance(error, TypeError) and re.search(r"ints?\b.*float", str(error)):
+        return " A size is a whole number: `//` divides without a rest."
+    return ""
 
 
 def compare(exercise, function):
@@ -144,10 +152,10 @@ def compare(exercise, function):
         for mine, before, arguments in zip(*(exercise.inputs() for _ in range(3)), strict=True):
             got, right = ask(*mine), exercise.reference(*arguments)
             if problem := difference(got, right, exercise.draws):
-                raise NotYet(f"For {exercise.words(before)} {problem}")
+                raise NotYet(f"For {exercise.words(before)}\n{problem}")
             refuse_changed(exercise, before, mine)
     except NotYet as why:
-        raise NotYet(" ".join(part for part in (recognised(exercise, function), str(why)) if part)) from None
+        raise NotYet("\n".join(part for part in (recognised(exercise, function), str(why)) if part)) from None
 
 
 def refuse_changed(exercise, before, after):
@@ -203,10 +211,10 @@ def difference(got, right, draws=False):
     """How an answer differs from the right one, as the end of a sentence; "" if it does not."""
     if form(got) != form(right) and not (is_text(got) and is_text(right)):
         missing = " Is there a `return`?" if got is None else ""
-        return f"it returns {form(got)}, and should return {form(right)}.{missing}"
+        return f"it returns {form(got)},\nand should return {form(right)}.{missing}"
     if draws or same(got, right):
         return ""
-    return f"it returns {show(got)}, and should return {show(right)}."
+    return f"it returns {show(got)},\nand should return {show(right)}."
 
 
 def is_text(value):
@@ -260,6 +268,13 @@ def show(value, task=""):
 
 
 # --- while an answer is tried ---------------------------------------------------------------------
+
+def seconds(function, *arguments):
+    """Processor seconds that a call takes in this thread: other programs do not count."""
+    started = time.thread_time()
+    function(*arguments)
+    return time.thread_time() - started
+
 
 @contextmanager
 def own_random_streams():

@@ -33,7 +33,7 @@ def keep(name, function):
     try:
         text = standalone(name, function)
         if why := verdict(find(name), define(name, text)):
-            raise UserError(f"by itself, without your notebook, it does not pass ({why.rstrip('.')})")
+            raise UserError(f"by itself, without your notebook, it does not pass ({one_line(why)})")
         said = write_section(name, text)
     except UserError as why:
         return f"{FILE} could not keep it: {why}. {until}"
@@ -68,6 +68,11 @@ def read_sections(path):
     return head.strip() + "\n", dict(zip(rest[::2], rest[1::2], strict=True))
 
 
+def one_line(why):
+    """What a verdict says in several lines, as a part of a sentence."""
+    return " ".join(why.split()).rstrip(".")
+
+
 def define(name, text):
     """The function that a section defines. Raises UserError, saying why, if it defines none."""
     namespace = {"__name__": FILE.removesuffix(".py")}
@@ -91,7 +96,7 @@ def yours():
         try:
             function = define(name, sections[name])
             if why := verdict(find(name), function):
-                raise UserError(why.rstrip("."))
+                raise UserError(one_line(why))
             done[name] = function
         except UserError as why:
             again = f"Check yours again in lesson {cards()[name].lesson:02}."

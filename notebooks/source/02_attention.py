@@ -262,11 +262,11 @@ assert torch.allclose(with_mask, alone, atol=1e-5)
 assert not torch.allclose(without, alone, atol=0.01)
 
 # %% [markdown]
-# A mask put on after the softmax leaves shares that no longer add up to 1: what the padding had is lost.
-# Before it, the real tokens share all, exactly as if there were no padding. And without a mask, what the
-# model says about a sentence depends on who stands beside it in the batch. Pictures need it as well: a
-# well-known tutorial drops the mask where it draws its maps, and so shows looks at padding that its model
-# never took.
+# A mask put on after the softmax leaves shares that no longer add up to 1: what the padding had is lost. (Divide
+# each row by its sum, and it is right again. That is what minus infinity does from the start.) Before it, the
+# real tokens share all, exactly as if there were no padding. And without a mask, what the model says about a
+# sentence depends on who stands beside it in the batch. Pictures need it as well: a well-known tutorial drops the
+# mask where it draws its maps, and so shows looks at padding that its model never took.
 #
 # ## 6. Your turn: one head, whole
 #
@@ -332,7 +332,8 @@ assert torch.allclose(gathered[..., :32], first @ three[2][..., :32], atol=1e-5)
 # results go through a last matrix, `output`, which mixes them. **Dropout** sets random numbers to 0 while
 # training. (`rotary` is another way to tell places apart. Lesson 04 tries it.)
 #
-# **Guess first.** How many more parameters does it have with 4 heads than with 1?
+# **Guess first.** A **parameter** is a number that is learned. How many more of them are there with 4 heads than
+# with 1?
 
 # %%
 from electra_tutorial.model import Attention  # weave: show
@@ -342,7 +343,7 @@ size = electra.preset
 print(f"mini ELECTRA: D = {size.width}, {size.layers} layers of {size.heads} heads")
 for heads in (1, 2, 4, 8):
     numbers = sum(p.numel() for p in Attention(size.width, heads).parameters())
-    print(f"{heads} heads of {size.width // heads:3} features: {numbers:,} parameters")
+    print(f"heads: {heads}, of {size.width // heads:3} features each: {numbers:,} parameters")
 torch.manual_seed(0)
 attention = Attention(128, heads=4)
 tokens, mask = torch.randn(2, 6, 128), visible[:, 0, 0]  # (B, T, D), (B, T)
@@ -352,8 +353,8 @@ assert torch.allclose(fused, written_out, atol=1e-5) and shares.shape == (2, 4, 
 assert not shares[1, :, :, 4:].any(), "Padding was looked at."
 
 # %% [markdown]
-# None: four matrices of D × D, and their biases. What a head costs is width: of 4 heads each compares by a
-# quarter of the features.
+# None: four matrices of D × D, and their biases (a bias is a learned number added to each output). What a head
+# costs is width: of 4 heads each compares by a quarter of the features.
 #
 # ## 9. What a head cannot know
 #
@@ -403,19 +404,19 @@ assert not torch.allclose(placed, attention(shuffled + places)[0], atol=0.1)
 # token *before*: for each head, the mean share that goes one place to the left, over 100 sentences.
 
 # %%
-rows = [tokenizer.encode(pair.good).ids for pair in exam.hard[:100]]
-ids, attention_mask = pad(rows)
+sentences, real_tokens = pad([tokenizer.encode(pair.good).ids for pair in exam.hard[:100]])
 
 
 def looks_one_back(discriminator, ids):
     """The mean share of attention that goes to the token before: (layers, heads)."""
     with torch.no_grad():
-        _, layers = discriminator(ids, attention_mask, return_attention=True)
+        _, layers = discriminator(ids, real_tokens, return_attention=True)
     back = torch.stack(layers).diagonal(-1, dim1=-2, dim2=-1)  # (layers, B, H, T - 1)
-    return back.transpose(1, 2)[:, :, attention_mask[:, 1:]].mean(dim=-1)
+    back = back.transpose(1, 2)  # (layers, H, B, T - 1), so that a mask (B, T - 1) can pick
+    return back[:, :, real_tokens[:, 1:]].mean(dim=-1)
 
 
-shares = looks_one_back(discriminator, ids)
+shares = looks_one_back(discriminator, sentences)
 layer, head = divmod(shares.argmax().item(), shares.shape[1])
 print(f"layer {layer}, head {head}: {shares.max():.2f}; typical: {shares.median():.2f}")
 expect(shares.max() > 0.5, "A head has learned to look one place back.")
@@ -439,27 +440,27 @@ attention_map(look.pieces, look.attentions[layer][head], f"Layer {layer}, head {
 
 # %%
 torch.manual_seed(0)
-shuffled = ids.clone()
-for row, length in zip(shuffled, attention_mask.sum(dim=1).tolist(), strict=True):
+shuffled = sentences.clone()
+for row, length in zip(shuffled, real_tokens.sum(dim=1).tolist(), strict=True):
     row[1:length - 1] = row[1:length - 1][torch.randperm(length - 2)]
-as_written = looks_one_back(discriminator, ids)[layer, head]
+as_written = looks_one_back(discriminator, sentences)[layer, head]
 words_shuffled = looks_one_back(discriminator, shuffled)[layer, head]
-positions_zero = looks_one_back(bag, ids)[layer, head]
+positions_zero = looks_one_back(bag, sentences)[layer, head]
 print(f"as written {as_written:.2f}, words shuffled {words_shuffled:.2f}, "
       f"positions zero {positions_zero:.2f}")
-expect(words_shuffled > 2 * positions_zero, "Shuffled words disturb it less.")
+expect(words_shuffled > 2 * positions_zero, "Without positions it loses more than without word order.")
 
 # %% [markdown]
-# It goes by places. The look of *is* at *keys*, by itself, would have made a fine story about grammar, and the
-# story would have been wrong: the head looks at whatever stands there. What the verb makes of it is computed
-# later.
+# It goes by places. Shuffled words hardly disturb it, if at all. The look of *is* at *keys*, by itself, would
+# have made a fine story about grammar, and the story would have been wrong: the head looks at whatever stands
+# there. What the verb makes of it is computed later.
 #
 # ## 11. Attention is not explanation
 #
 # A map says where a head looked. Does it say what the model *needed*? A test. We take the changed word of an
 # exam sentence, hide one other token after the other (the mask can do that), and see how far the word's
-# **log-odds** move, log(p / (1 - p)) of p = P(replaced). We compare that with the attention the word paid to
-# the hidden token, the mean of all heads.
+# **log-odds** move, log(p / (1 - p)) of p = P(replaced), in nats, the unit of natural logarithms. We compare that
+# with the attention the word paid to the hidden token, the mean of all heads.
 #
 # **Guess first.** In how many sentences of ten is the token most looked at also the one most needed?
 
@@ -503,11 +504,11 @@ Picture(figure, f"Attention paid to {len(paid)} tokens, and what hiding each cha
                 "cloud. Both rise together, but many a look changes little.")
 
 # %% [markdown]
-# Better than chance, and far from always. There are reasons: a head cannot look away, so it parks its attention
-# somewhere; a small value hands little over, however large its share; and behind the first layer, the list at
-# the place of *keys* is no longer that of *keys* alone. So take a map as a *guess* about the model, and test it:
-# hide the token, shuffle the words, see whether the output moves. People have argued about this with good
-# reasons on both sides (see the end of the lesson).
+# In some five sentences of ten, where chance finds one: better than chance, and far from always. There are
+# reasons: a head cannot look away, so it parks its attention somewhere; a small value hands little over, however
+# large its share; and behind the first layer, the list at the place of *keys* is no longer that of *keys* alone.
+# So take a map as a *guess* about the model, and test it: hide the token, shuffle the words, see whether the
+# output moves. People have argued about this with good reasons on both sides (see the end of the lesson).
 #
 # ## 12. Break it
 #
@@ -553,7 +554,7 @@ assert abs(seen["no bug"][1] - examine(attention_weights)[1]) < 1e-4
 for name, (pairs_right, p) in seen.items():
     print(f"{name:22} pairs right {pairs_right:.2f}   mean P(replaced) {p:.2f}")
 noticed = [name for name in seen if seen[name][0] < seen["no bug"][0] - 0.2]
-expect(noticed == ["not scaled"], "The exam notices what the text below says.")
+expect(noticed == ["not scaled"], "The exam notices one bug of the four.")
 
 # %% [markdown]
 # One of four. The others move P(replaced) a lot, and the pairs hardly notice: both sentences of a pair suffer
@@ -628,7 +629,7 @@ expect(costs[largest][0] > 2.5 * costs[largest // 2][0], "Twice the T costs more
 # Query and key could be one: the score would be the same both ways. A verb that looks for a noun needs two.
 # </details>
 #
-# <details><summary>3. All scores of a row are 0. And if all are 100?</summary>
+# <details><summary>3. All scores of a row are 0. What are the shares? And if all scores are 100?</summary>
 #
 # Equal shares, 1/T each, both times. The softmax looks at differences alone.
 # </details>

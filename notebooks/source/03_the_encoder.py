@@ -73,8 +73,7 @@ print(f"V x E + E x D  {narrow:10,}   saved: {wide - narrow:,}")
 # ## 3. Where a token stands
 #
 # In lesson 02 you shuffled a sentence, and attention did not notice. So a second table holds a vector for
-# each *place*, and it is added to the token's vector. (In E columns there is room for both, and the layers
-# above learn to read them apart.)
+# each *place*, and it is added to the token's vector.
 #
 # The paper's position table begins at random and is learned. Ours is learned too, but begins with **waves**
 # (Vaswani et al. 2017, section 3.5). Think of a clock with several hands. From place to place each hand moves
@@ -216,7 +215,8 @@ print({name: tuple(p.shape) for name, p in layer_norm.named_parameters()})
 # network**: the D numbers of a token become more (in our laptop size 512 from 128), are bent, and become D
 # again. The bend is a **GELU** (Hendrycks and Gimpel 2016): a number times the chance that a draw from the
 # bell curve lies below it. That chance is .8413 for 1, so 1 becomes .8413; it is .1587 for -1, so -1
-# becomes -.1587. Large numbers pass, very negative ones become 0, and the corner between is round.
+# becomes -.1587. Large numbers pass and very negative ones become 0. Between them it bends smoothly, and dips a
+# little below 0 on the way.
 #
 # **Guess first,** and see behind the exercise: shuffle the tokens of a row, and send them through. What is
 # different?
@@ -324,15 +324,16 @@ line_panels({"spread of what goes on": {"norm after": post[0], "norm before": pr
 # %% [markdown]
 # With the norm before, the sum takes in change after change and grows, about as the root of the number of
 # blocks. A late block adds its change to a larger sum, so it counts for less, and so does its gradient. With
-# the norm after, all blocks count alike. The price are larger gradients at the start: the learning rate must
+# the norm after, all blocks count alike. The price is larger gradients at the start: the learning rate must
 # *warm up*, rise from near 0 over the first steps (Xiong et al. 2020). We keep the paper's order.
 #
 # ## 10. The encoder
 #
 # Now everything in its order: `Embeddings` adds the two tables' rows and norms; `Encoder` projects that to
 # the width and sends it through the blocks. Out comes one vector for each token, in its context. (Your waves are not
-# called here. When `Electra` builds its two networks, `start_positions` writes them once into the position tables,
-# and from there on they are learned like everything else.)
+# called here: a bare `Encoder`, as in this lesson, begins with random positions. When `Electra` builds its two
+# networks, `start_positions` writes the waves once into the position tables, scaled down to the spread of the token
+# embeddings, so that they drown no word. From there on they are learned like everything else.)
 #
 # **Guess first.** Behind the definitions two rows go in, the second with three places of padding. Then the
 # token at place 3 of the first row is exchanged, and what stands at place 7 of the second, in the padding.
@@ -608,8 +609,9 @@ def alike(kind, std, blocks=12):
 
 # %%
 without, wide, narrow = alike(Forgetful, None), alike(Block, None), alike(Block, 0.02)
+print("after block", *(f"{n:5}" for n in range(1, 13)))
 for name, cosines in (("forgetful", without), ("1 / root", wide), (".02", narrow)):
-    print(f"{name:9}", *(f"{c:5.2f}" for c in cosines))
+    print(f"{name:11}", *(f"{c:5.2f}" for c in cosines))
 assert without[3] > 0.95 and max(narrow) < 0.1
 assert wide[3] < 0.9 < wide[7] < wide[11]
 

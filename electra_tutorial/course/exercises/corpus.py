@@ -1,9 +1,7 @@
 """The held-out split as an exercise."""
-import time
-
 from electra_tutorial import corpus
 from electra_tutorial.corpus import template
-from electra_tutorial.course.exercise import Exercise
+from electra_tutorial.course.exercise import Exercise, seconds
 
 # --- apart_from -----------------------------------------------------------------------------------
 
@@ -65,13 +63,6 @@ def one_side_only(sentences, others, names):
 @apart_from.mistake("The sentences come once each or in another order: keep every one, where it stood.")
 def as_a_set(sentences, others, names):
     return sorted(set(corpus.apart_from(sentences, others, names)))
-
-
-def seconds(function, *arguments):
-    """Processor seconds that a call takes in this thread: other programs do not count."""
-    started = time.thread_time()
-    function(*arguments)
-    return time.thread_time() - started
 
 
 @apart_from.rule

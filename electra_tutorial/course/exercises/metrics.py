@@ -1,8 +1,10 @@
 """Measures of a judgement as exercises."""
+import math
+
 import numpy as np
 
 from electra_tutorial import metrics
-from electra_tutorial.course.exercise import Exercise
+from electra_tutorial.course.exercise import Exercise, seconds
 
 nan = float("nan")
 
@@ -74,6 +76,14 @@ def half_without_pairs(scores, labels):
     return 0.5 if np.isnan(value) else value
 
 
+@roc_auc.rule
+def many_pairs_take_no_minutes(roc_auc):
+    took = seconds(roc_auc, np.random.normal(size=12_000), np.arange(12_000) % 6 == 0)
+    assert took < 0.7, (
+        f"It is right, and 20 million pairs take it {took:.1f} seconds of computing: the real game has about as "
+        "many. Compare all at once, `a[:, None] > b[None, :]`, or count ranks.")
+
+
 # --- recall ---------------------------------------------------------------------------------------
 
 recall = Exercise(
@@ -123,6 +133,12 @@ def always_zero(scores, labels, threshold=0.0):
     return float((scores[labels] > 0).mean()) if labels.any() else nan
 
 
+@recall.mistake("You compare with 0.5: scores are logits, and a logit of 0 is a probability of one half. What to "
+                "compare with is given, `threshold`.")
+def above_one_half(scores, labels, threshold=0.0):
+    return float((scores[labels] > 0.5).mean()) if labels.any() else nan
+
+
 @recall.mistake("Where nothing was replaced you return 0: there is nothing to find there, return nan.")
 def zero_of_none(scores, labels, threshold=0.0):
     return float((scores[labels] > threshold).mean()) if labels.any() else 0.0
@@ -167,8 +183,20 @@ def originals_only(share):
     return float(-(1 - share) * np.log(1 - share)) if share < 1 else 0.0
 
 
-@loss_floor.mistake("Share 0 or 1 gives nan or an error: 0 times log(0) counts as 0, for what never "
-                    "occurs costs nothing.")
+AT_THE_ENDS = "Share 0 or 1 gives nan or an error: 0 times log(0) counts as 0, for what never occurs costs nothing."
+
+
+@loss_floor.mistake(AT_THE_ENDS)
+def an_error_at_the_ends(share):
+    return -share * math.log(share) - (1 - share) * math.log(1 - share)
+
+
+@loss_floor.mistake("You added up the two costs: weigh each with how often it occurs.")
+def both_in_full(share):
+    return float(-np.log(share) - np.log(1 - share)) if 0 < share < 1 else 0.0
+
+
+@loss_floor.mistake(AT_THE_ENDS)
 def nan_at_the_ends(share):
     with np.errstate(all="ignore"):
         return float(-share * np.log(share) - (1 - share) * np.log(1 - np.float64(share)))

@@ -47,10 +47,24 @@ def hidden(scores, visible, value=float("-inf")):
     return scores if visible is None else scores.masked_fill(~visible, value)
 
 
-@attention_weights.mistake("Your columns sum to 1, and the rows should: each token that *looks* has one whole "
-                           "attention to share out, so take the softmax over the last axis.")
+COLUMNS = ("Your columns sum to 1, and the rows should: each token that *looks* has one whole attention to share "
+           "out, so take the softmax over the last axis.")
+
+
+@attention_weights.mistake(COLUMNS)
 def over_the_queries(query, key, visible=None):
     return hidden(scores_of(query, key), visible, -1e9).softmax(dim=-2)
+
+
+@attention_weights.mistake(COLUMNS)
+def over_the_queries_nan_where_hidden(query, key, visible=None):
+    return hidden(scores_of(query, key), visible).softmax(dim=-2)
+
+
+@attention_weights.mistake("`.T` turns round all axes, and with heads and sentences in front there are more than "
+                           "two: `key.transpose(-2, -1)` turns the last two.")
+def all_axes_turned(query, key, visible=None):
+    return hidden(query @ key.T / query.shape[-1] ** 0.5, visible).softmax(dim=-1)
 
 
 @attention_weights.mistake("You did not divide by the square root of d: the more numbers a dot product sums, "
@@ -247,10 +261,11 @@ def it_undoes_the_cut(merge_heads):
 position_waves = Exercise(
     model.position_waves, lesson=3, difficulty=2, minutes=10,
     task="""
-        A table with a row for each of `length` places and `width` columns. There are width/2 waves. Wave i =
-        0, 1, 2 ... turns `base ** (-2 * i / width)` radians a place; its angle at place t is t times that.
-        The left half of the columns holds the sines of all waves, the right half the cosines. (Of an odd
-        width the last cosine is left out.) Return `(length, width)`.
+        A table with a row for each of `length` places and `width` columns. There are width/2 waves, rounded
+        up. Wave i = 0, 1, 2 ... turns `base ** (-2 * i / width)` radians a place; its angle at place t is t
+        times that. (So the larger `base`, the slower the slowest wave. Vaswani et al. take 10,000, for longer
+        rows.) The left half of the columns holds the sines of all waves, the right half the cosines; of an
+        odd width the last cosine is left out. Return `(length, width)`.
     """,
     hint="""
         `torch.arange(0, width, 2)` is 2 * i for every wave. All angles at once: a column of places,
@@ -414,9 +429,9 @@ layer_parameters = Exercise(
 
 @layer_parameters.cases
 def some_widths():
-    yield 1, 1
     yield 2, 3
     yield 3, 12
+    yield 1, 1
     yield 16, 40
     yield 64, 256
     yield 256, 1024
@@ -451,6 +466,11 @@ def one_norm(width, feed_forward):
 @layer_parameters.mistake("You counted query, key and value and forgot the attention's output: four linear layers.")
 def no_output(width, feed_forward):
     return without(width, feed_forward, width * width + width)
+
+
+@layer_parameters.mistake("A linear layer has a bias for each of its *outputs*: the one back to D numbers has D.")
+def bias_of_the_inputs(width, feed_forward):
+    return model.layer_parameters(width, feed_forward) - width + feed_forward
 
 
 @layer_parameters.mistake("You forgot the way back: the feed-forward network has two linear layers.")
