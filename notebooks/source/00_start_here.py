@@ -235,7 +235,7 @@ for judged in (before, after, my_after, broken, game):
 # %% [markdown]
 # ## 8. The map
 #
-# A lesson takes about 45 minutes of your time. That is our estimate; the minutes in the table are measured.
+# A lesson takes 45 minutes to an hour of your time. That is our estimate; the minutes in the table are measured.
 # Each lesson has a kernel of its own and starts from nothing, so you can close one and open another. What
 # you did is counted here each time you run this cell.
 

@@ -10,7 +10,7 @@
 # with `[PAD]`. The product of two matrices. Broadcasting, `transpose` and `view` are rehearsed where you
 # need them.
 #
-# **Your time:** about 45 minutes. <!-- weave: minutes -->
+# **Your time:** about an hour, half of it for the three exercises. <!-- weave: minutes -->
 #
 # ## 1. Which word is wrong?
 #
@@ -204,8 +204,8 @@ line_panels({"tokens looked at": looked},
 # %% [markdown]
 # A sum of d independent numbers spreads √d times as far, not d times: 64 times the products, 8 times the
 # spread. Undivided, a wide head looks at one token only, *before it has learned anything*, and the slope is
-# so small that hardly any gradient comes back to teach it something else. Dividing by √d gives every width
-# the same start. (It forbids nothing: a head may learn large queries, and be sharp.)
+# so small (the last column) that hardly any gradient comes back to teach it something else. Dividing by √d gives
+# every width the same start. (It forbids nothing: a head may learn large queries, and be sharp.)
 #
 # ## 5. Padding must not be looked at
 #

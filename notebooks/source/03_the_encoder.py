@@ -11,7 +11,7 @@
 # standard deviation: how far they lie from their mean.
 #
 # <!-- weave: minutes -->
-# You will need about 45 minutes.
+# You will need about an hour.
 #
 # Letters: B rows in a batch, T tokens in a row, V tokens in the vocabulary, E numbers in an embedding, D
 # numbers for a token inside the encoder (its **width**).
@@ -456,7 +456,8 @@ for std in (0.02, None):
 # about one token in seven is exchanged for another token of the batch. Which ones? In `exchange`, `chosen`
 # is True at some places; `masked_scatter` writes a list of values into these places, one after the other.
 # In `learn`, the loss is that of a yes-or-no question (lesson 05), and the loop goes forward, backward,
-# step (lesson 04). Both runs see the same sentences with the same exchanges.
+# step (lesson 04). Both runs see the same sentences with the same exchanges. (This is a training before its time.
+# You need not follow every line: the two runs differ in one number, how the weights begin.)
 
 # %%
 from electra_tutorial.tokens import batch_order, collate

@@ -15,7 +15,8 @@ roc_auc = Exercise(
     task="""
         The chance that a replaced token scores higher than an original one, over all pairs of the two; a
         tie counts one half. `scores` `(N,)` are numbers, `labels` `(N,)` bool, True = replaced. Return a
-        float, and `float("nan")` where there is no pair to compare.
+        float, and `float("nan")` where there is no pair to compare. There may be millions of pairs: no loop
+        over them.
     """,
     hint="""
         Begin with `scores[labels]` and `scores[~labels]`. `a[:, None] > b[None, :]` compares each with
