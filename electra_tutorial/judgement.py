@@ -11,6 +11,7 @@ import math
 import re
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
+from itertools import islice
 from numbers import Integral, Real
 
 import numpy as np
@@ -38,6 +39,9 @@ PROBES = (
 # An English sentence with so few of its words whole in a vocabulary of 8,192 pieces is one in 500; sentences
 # in eight other languages in Latin script have .12 to .44.
 FEW_WHOLE_WORDS = 0.45
+# A short sentence in another language has more: "le", "on", "la" stand in that vocabulary too. But none of its
+# words is among the commonest English ones, and so few whole words without a common one are rare in English.
+FEWER_THAN_USUAL, COMMONEST = 0.6, 50
 LONGEST_WORD = 100  # characters; the tokenizer cuts no longer one
 
 
@@ -133,7 +137,7 @@ def judge(text, model=None, tokenizer=None, mask=None, seed=0, temperature=1.0, 
     if not (isinstance(temperature, Real) and 0 <= temperature < math.inf):
         raise UserError(f"A temperature of {temperature} cannot be used: give 0 (the likeliest) or more "
                         "(1: the generator's own odds).")
-    sentence = read_text(text, tokenizer, electra.preset.max_length)
+    sentence = read_text(text, tokenizer, electra.preset.max_length, common_words(electra, tokenizer))
     mask = draw_mask(sentence, electra, seed) if mask is None else check_mask(mask, sentence)
     if samples is not None:
         samples = check_samples(samples, mask, tokenizer)
@@ -148,7 +152,7 @@ def rejudge(judgement, model=None, tokenizer=None):
     stays the first judgement's, so that colours can be compared. Raises `UserError` as `judge` does.
     """
     electra, tokenizer, _ = find_model(model, tokenizer)
-    sentence = read_text(judgement.text, tokenizer, electra.preset.max_length)
+    sentence = read_text(judgement.text, tokenizer, electra.preset.max_length, common_words(electra, tokenizer))
     corrupted = [tokenizer.token_to_id(piece) for piece in judgement.corrupted]
     if sentence.ids != judgement.ids or corrupted != judgement.corrupted_ids:
         return carry_over(judgement, electra, tokenizer)
@@ -290,8 +294,8 @@ class Sentence:
     notes: list
 
 
-def read_text(text, tokenizer, max_length):
-    """Cut a text into pieces, as many as the model has places for: a `Sentence`.
+def read_text(text, tokenizer, max_length, common=()):
+    """Cut a text into pieces, as many as the model has places for: a `Sentence`. `common`: see `common_words`.
 
     Raises `UserError` when there is no word in it. What is cut off, and words the model cannot know, are said
     in the notes.
@@ -310,7 +314,7 @@ def read_text(text, tokenizer, max_length):
     end = kept[-1][-1] + 1
     texts = [readable[encoding.offsets[word[0]][0] : encoding.offsets[word[-1]][1]] for word in kept]
     ids = [*encoding.ids[:end], SEP_ID]
-    notes = cut_notes(words, kept, max_length) + language_notes(kept, texts, ids)
+    notes = cut_notes(words, kept, max_length) + language_notes(kept, texts, ids, common)
     return Sentence(text, [*encoding.tokens[:end], "[SEP]"], ids, kept, texts, notes)
 
 
@@ -329,7 +333,19 @@ def cut_notes(words, kept, max_length):
     return [f"{begin}so the first {len(kept)} of {len(words)} words are judged."]
 
 
-def language_notes(words, texts, ids):
+def common_words(electra, tokenizer):
+    """The ids of the words that the generator expects most wherever it is asked: its output biases tell.
+
+    An empty set for a generator that was never trained, whose biases are all alike.
+    """
+    biases = electra.generator.bias.detach().float().cpu().numpy()  # (V,)
+    if not biases.any():
+        return set()
+    likeliest = map(int, np.argsort(-biases))
+    return set(islice((i for i in likeliest if (tokenizer.id_to_token(i) or "").isalpha()), COMMONEST))
+
+
+def language_notes(words, texts, ids, common=()):
     """What to say when the model cannot know the words: all it ever read was its training text."""
     if any(len(text) > LONGEST_WORD for text in texts):
         return [f"A word of more than {LONGEST_WORD} letters is [UNK], a token that tells the model nothing."]
@@ -340,9 +356,12 @@ def language_notes(words, texts, ids):
     if unknown:
         return [f"[UNK] stands for {unknown} of {len(words)} words, with characters the model does not know."]
     spelled = [word for word, text in zip(words, texts, strict=True) if text[:1].isalpha()]
-    whole = sum(len(word) == 1 for word in spelled)
-    if len(spelled) >= 4 and whole < FEW_WHOLE_WORDS * len(spelled):
-        return [f"The model hardly knows these words: {whole} of {len(spelled)} stand whole in its "
+    whole = [ids[word[0]] for word in spelled if len(word) == 1]
+    strange = len(spelled) >= 4 and len(whole) < FEW_WHOLE_WORDS * len(spelled)
+    if common and len(spelled) >= 3 and not set(common) & set(whole):
+        strange = strange or len(whole) < FEWER_THAN_USUAL * len(spelled)
+    if strange:
+        return [f"The model hardly knows these words: {len(whole)} of {len(spelled)} stand whole in its "
                 "vocabulary, the others are spelled from pieces. Is this a language it never saw?"]
     return []
 

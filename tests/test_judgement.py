@@ -8,13 +8,15 @@ from conftest import toy_preset, toy_sentences
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from electra_tutorial.checkpoint import save
+from electra_tutorial.checkpoint import load, save
 from electra_tutorial.errors import UserError
 from electra_tutorial.judgement import (
     PROBES,
     Judgement,
+    common_words,
     judge,
     probe_sentences,
+    read_text,
     rejudge,
     watch_probes,
 )
@@ -260,6 +262,34 @@ def test_one_strange_word_is_not_a_strange_language():
 
 def test_words_that_are_all_spelled_out_raise_the_question():
     assert "hardly knows these words" in say("wir haben heute viele rote lampen").notes[0]
+
+
+OTHER_LANGUAGES = """
+Le chat dort sur la table. / Je ne parle pas anglais. / Il fait très froid ce matin. / Nous avons mangé une pomme. /
+Elle est plus grande que moi. / Mon frère habite à Paris. / Ich habe heute keine Zeit. / Der Hund schläft im Garten. /
+Sie liest ein gutes Buch. / Wir gehen morgen ins Kino. / El perro duerme en la casa. / No hablo inglés. /
+Mi hermana vive en Madrid. / Tengo mucha hambre. / Il gatto dorme sul tavolo. / Non parlo inglese. /
+De kat slaapt op de tafel. / Ik heb geen tijd vandaag. / O menino come uma maçã. / Eu moro em Lisboa.
+""".replace("\n", " ").strip().split(" / ")
+ENGLISH = """
+The cat sleeps. / Dogs bark loudly. / My brother lives near Boston. / Water boils. / Nobody laughed. / Birds sing. /
+Grandmother bakes bread every Sunday. / Children love sweet strawberries. / Please close your umbrella. / Hurry up! /
+Yesterday we visited an old lighthouse. / Three black horses galloped across muddy fields. / Thanks for your letter.
+""".replace("\n", " ").strip().split(" / ")
+
+
+def test_a_short_sentence_in_another_language_raises_the_question_and_a_short_english_one_does_not():
+    """Asked of the model that comes with the course."""
+    electra, tokenizer = load()
+    common = common_words(electra, tokenizer)
+    assert {tokenizer.token_to_id(word) for word in ("the", "is", "to", "a")} <= common
+    noted = {text: bool(read_text(text, tokenizer, 64, common).notes) for text in OTHER_LANGUAGES + ENGLISH}
+    assert sum(noted[text] for text in OTHER_LANGUAGES) >= 15, "of 20"
+    assert not [text for text in ENGLISH if noted[text]]
+
+
+def test_an_untrained_generator_knows_no_common_words():
+    assert common_words(MODEL, TOKENIZER) == set()
 
 
 # --- mistakes -------------------------------------------------------------------------------------------
