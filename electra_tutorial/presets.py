@@ -27,7 +27,7 @@ class Preset:
     vocab_size: int = 8192
     max_length: int = 64  # pieces in a row, [CLS] and [SEP] included
     packing: bool = False  # several sentences a row; off, because learned positions learn little from it
-    balance: float = 1.0  # a smaller source is read again until it weighs this times the largest; 0: each once
+    balance: float = 3.0  # a smaller source is read again until it weighs this times the largest; 0: each once
     # Both models; paper section 3.1
     embedding: int = 128
     width: int = 128
@@ -50,13 +50,13 @@ class Preset:
     mask_rate: float = 0.25  # the paper's .15 learns more slowly in a short run: benchmarks/RECIPE.md
     keep: float = 0.0
     temperature: float = 1.0
-    odd_share: float = 0.0  # of the fakes, drawn at `odd_temperature` times the temperature: see `some_flatter`
+    odd_share: float = 0.5  # of the fakes, drawn at `odd_temperature` times the temperature: see `some_flatter`
     odd_temperature: float = 1.5
     discriminator_weight: float = 50.0
     # Training
     tokens: int = 10_000_000  # about 10 minutes of two quiet cores
     batch_tokens: int = 1024
-    learning_rate: float = 7e-4  # seen to work for 10 and 32 M tokens; not yet compared at that length
+    learning_rate: float = 1.2e-3  # mini-electra's; 1.5e-3 did less well on pairs: benchmarks/RECIPE.md
     generator_rate: float = 1.0  # the generator's own learning rate, as a share of the discriminator's
     warmup: float = 0.05  # share of all steps
     weight_decay: float = 0.01
@@ -119,9 +119,9 @@ class Preset:
 
 PRESETS = {
     "tiny": Preset(
-        name="tiny", vocab_size=2048, max_length=64, embedding=32, width=32, layers=2, heads=2, feed_forward=64,
-        generator_width=16, generator_layers=1, generator_heads=1, generator_feed_forward=32, tokens=200_000,
-        batch_tokens=512, learning_rate=3e-3,
+        name="tiny", vocab_size=2048, max_length=64, balance=1.0, embedding=32, width=32, layers=2, heads=2,
+        feed_forward=64, generator_width=16, generator_layers=1, generator_heads=1, generator_feed_forward=32,
+        odd_share=0.0, tokens=200_000, batch_tokens=512, learning_rate=3e-3,
     ),
     "laptop": Preset(),
     "gpu": Preset(
@@ -132,7 +132,7 @@ PRESETS = {
     "paper": Preset(
         name="paper", vocab_size=30522, max_length=128, balance=0.0, embedding=128, width=256, layers=12, heads=4,
         feed_forward=1024, generator_width=64, generator_layers=12, generator_heads=1, generator_feed_forward=256,
-        position_start="random", initial_std=0.02, dropout=0.1, mask_rate=0.15, tokens=16_384_000_000,
-        batch_tokens=16384, learning_rate=5e-4, warmup=0.01, beta2=0.999,
+        position_start="random", initial_std=0.02, dropout=0.1, mask_rate=0.15, odd_share=0.0,
+        tokens=16_384_000_000, batch_tokens=16384, learning_rate=5e-4, warmup=0.01, beta2=0.999,
     ),
 }
