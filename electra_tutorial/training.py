@@ -564,15 +564,16 @@ def say(sentence):
 def check_folder(folder, resume):
     """Refuse to write over a run, or into something that is none; `UserError` with the way out."""
     folder = Path(folder)
-    if resume:
-        if not (folder / STATE).is_file():
-            raise UserError(f"{folder} holds no checkpoint to go on from: leave --resume out to start a run there.")
+    begun, taken = (folder / STATE).is_file(), folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+    if resume and begun:
         return
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        kind = "a run" if (folder / "config.json").is_file() or (folder / STATE).is_file() else "something else"
-        raise UserError(
-            f"{folder} already holds {kind}: go on with it by --resume, or choose another folder with --out."
-        )
+    if resume:
+        new = "and choose a new folder by --out" if taken else "to start a run there"
+        raise UserError(f"{folder} holds no checkpoint to go on from: leave --resume out {new}.")
+    if taken:
+        is_model = (folder / "config.json").is_file()
+        kind = "a run: go on with it by --resume, or" if begun else "a model:" if is_model else "something else:"
+        raise UserError(f"{folder} already holds {kind} choose another folder with --out.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / ".writable").touch()

@@ -586,6 +586,19 @@ def test_what_is_there_is_never_written_over(corpus, data, tmp_path, finished_ru
     assert (snapshot(folder) if folder.is_dir() else folder.read_bytes()) == before
 
 
+def test_only_a_run_is_offered_to_be_gone_on_with(tmp_path):
+    for name in ("notes.txt", "config.json"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / name).write_text("{}")
+        for resume, words in ((False, "already holds"), (True, "no checkpoint.*choose a new folder")):
+            with pytest.raises(UserError, match=words) as said:
+                training.check_folder(folder, resume)
+            assert resume or "--resume" not in str(said.value), "there is nothing to resume"
+    with pytest.raises(UserError, match="leave --resume out to start a run there"):
+        training.check_folder(tmp_path / "new", True)
+
+
 def test_an_empty_folder_may_be_used_and_one_that_cannot_be_made_is_refused(corpus, data, tmp_path):
     (tmp_path / "empty").mkdir()
     assert pretrain(toy_preset(), corpus, tmp_path / "empty", steps=2, **QUICKLY).finished
