@@ -409,7 +409,7 @@ for name, draws in (("darts", by_dart), ("multinomial", by_torch)):
 # %% [markdown]
 # One more knob, the **temperature**: the logits are divided by it before the softmax. Below 1 the likely words
 # get likelier. Above 1 all come closer together. At 0 only the likeliest is left. ELECTRA draws at 1: the
-# generator's own belief.
+# generator's own belief. (The short runs of lesson 06 draw half of the words at 1.5: section 9.)
 #
 # **Guess first.** At temperature 1 the generator is as unsure about the cup as between some number of words.
 # What happens to that number at 0.5, and at 2?
@@ -745,6 +745,8 @@ expect(results["learned"] < results["none"] - 0.2, "Places say more.")
 #   1,024 tokens in place of a million steps of 16,384 (paper, appendix A).
 # - **The size.** The paper's small generator has 12 layers of width 64; this one has 2. (The paper's rule is a
 #   quarter of the discriminator's width, section 3.2.)
+# - **The draws.** Our presets for short runs draw half of the replacements at a temperature of 1.5, so that the
+#   discriminator meets odd words too (benchmarks/RECIPE.md). The paper draws all at 1.
 # - **The start.** Networks this narrow hardly move from BERT's first weights, so ours start wider (lesson 03), and
 #   learned positions start as waves and not at random.
 #
