@@ -574,6 +574,8 @@ def read_hub(name, limit=HUB_SENTENCES):
     except ImportError:
         raise UserError("An hf: corpus needs a package: `python -m pip install datasets`.") from None
     dataset, _, config = name.partition(":")
+    if not dataset:
+        raise UserError(f"hf:{name} names no dataset: write hf:NAME, or hf:NAME:CONFIG.")
     sentences = []
     try:
         for row in datasets.load_dataset(dataset, config or None, split="train", streaming=True):

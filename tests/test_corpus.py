@@ -490,6 +490,13 @@ def test_a_hub_dataset_that_cannot_be_had_is_named(monkeypatch, rows, word):
         corpus.load_corpus("hf:somebody/cats")
 
 
+@pytest.mark.parametrize("name", ["hf:", "hf::small"])
+def test_a_hub_dataset_needs_a_name(monkeypatch, name):
+    fake_datasets(monkeypatch, [{"text": "One is here."}])
+    with pytest.raises(UserError, match=f"{name} names no dataset: write hf:NAME"):
+        corpus.load_corpus(name)
+
+
 def test_a_missing_datasets_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(UserError, match="pip install datasets"):
