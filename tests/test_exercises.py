@@ -513,6 +513,11 @@ WRONG = {
             return float((a > b).mean() + (a == b).mean() / 2) if a.size and b.size else float("nan")""",
             "wrong way round"),
         "(scores, labels): accuracy": ("return np.mean((scores > 0.5) == labels)", "has no threshold"),
+        "(scores, labels): ranks by place": ("""
+            ranks = np.argsort(np.argsort(scores)) + 1
+            n, m = labels.sum(), len(labels) - labels.sum()
+            return (ranks[labels].sum() - n * (n + 1) / 2) / (n * m) if n * m else float("nan")""",
+            "Equal scores get different ranks"),
         "(scores, labels): a loop over the pairs": ("""
             a, b = scores[labels].tolist(), scores[~labels].tolist()
             won = 0.0

@@ -54,6 +54,14 @@ def ties_won(scores, labels):
     return float((scores[labels][:, None] >= scores[~labels][None, :]).mean())
 
 
+@roc_auc.mistake("Equal scores get different ranks with you, going by where they stand: they share the mean of "
+                 "their ranks.")
+def ranks_by_place(scores, labels):
+    n, m = labels.sum(), (~labels).sum()
+    ranks = scores.argsort().argsort() + 1
+    return float((ranks[labels].sum() - n * (n + 1) / 2) / (n * m)) if n and m else nan
+
+
 @roc_auc.mistake("Yours is the wrong way round, 1 minus the right one: a replaced token should score "
                  "higher.")
 def upside_down(scores, labels):
