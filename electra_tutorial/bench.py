@@ -26,6 +26,7 @@ from torch import nn
 
 from electra_tutorial.corpus import Corpus, load_corpus
 from electra_tutorial.device import choose_device, describe, peak_memory_mb, synchronise
+from electra_tutorial.errors import UserError
 from electra_tutorial.hub import transformers_config
 from electra_tutorial.model import Electra, forbid_special
 from electra_tutorial.objective import corrupt, electra_loss, replaced_labels, sample_tokens
@@ -288,8 +289,11 @@ def measure(seconds=60.0, tell=print, preset="laptop", corpus="course", memory=T
 
     tokens_per_second: shape -> dtype -> contestant; ratio: shape -> other -> dtype -> ours over theirs, with
     the lowest and highest of the rounds; peak_memory_mb of a process of its own each; left_out: who could not
-    take part, and why. corpus: see `load_corpus`; a fraction of it is enough.
+    take part, and why. corpus: see `load_corpus`; a fraction of it is enough. Raises `UserError` unless seconds
+    is a number above 0.
     """
+    if not 0 < seconds < 1e6:
+        raise UserError(f"--seconds {seconds} is no time to measure in: give a number above 0, such as 60.")
     started, device, preset = time.perf_counter(), choose_device(), find_preset(preset)
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     corpus = corpus if isinstance(corpus, Corpus) else load_corpus(corpus, fallback=True)

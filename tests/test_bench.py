@@ -8,6 +8,7 @@ from conftest import toy_preset
 
 from electra_tutorial import bench
 from electra_tutorial.device import peak_memory_mb
+from electra_tutorial.errors import UserError
 from electra_tutorial.hub import to_transformers
 from electra_tutorial.model import Electra
 from electra_tutorial.objective import Objective, sample_tokens
@@ -87,6 +88,13 @@ def test_a_ratio_is_ours_over_theirs_round_by_round():
     assert tokens["s"]["float32"] == {bench.OURS: 40.0, "other": 10.0}
     assert ratios["s"]["other"]["float32"] == {"median": 3.0, "lowest": 2.0, "highest": 4.0}
     assert ratios["s"]["other"]["each at its best"] == 1.0  # 40 over 40
+
+
+@pytest.mark.parametrize("seconds", [0, -5.0, float("nan"), float("inf")])
+def test_no_time_to_measure_in_is_refused_before_anything_is_made(corpus, seconds, monkeypatch):
+    monkeypatch.setattr(bench, "prepare_text", None)
+    with pytest.raises(UserError, match=f"--seconds {seconds} is no time"):
+        bench.measure(seconds, corpus=corpus)
 
 
 def test_the_whole_benchmark_reports_each_figure_and_who_was_left_out(corpus, data, monkeypatch):
