@@ -18,6 +18,7 @@ import torch
 
 from electra_tutorial.checkpoint import read_json, read_tensors, write_json, write_tensors
 from electra_tutorial.errors import UserError
+from electra_tutorial.finetune import Classifier, SpanReader, Tagger
 from electra_tutorial.model import Electra
 from electra_tutorial.presets import Preset
 from electra_tutorial.tokens import PAD_ID, save_tokenizer
@@ -136,8 +137,7 @@ def export(electra, tokenizer, folder):
     folder = Path(folder)
     configs = {half: transformers_config(electra.preset, half) for half in CLASSES}
     try:
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise UserError(f"{folder} already holds something: name a new folder for the export.")
+        refuse_full(folder)
         for half, config in configs.items():
             place, tensors = folder / half, to_transformers(electra, half)
             write_json(place / "config.json", config)
@@ -146,6 +146,56 @@ def export(electra, tokenizer, folder):
     except OSError as error:
         raise UserError(f"{folder} cannot be written ({error.strerror}): name another folder.") from None
     return folder
+
+
+# --- a fine-tuned model, there ----------------------------------------------------------------------------
+TUNED = {  # our class -> theirs, and our name -> theirs of the head's layers
+    Classifier: ("ElectraForSequenceClassification", {"dense": "classifier.dense", "output": "classifier.out_proj"}),
+    SpanReader: ("ElectraForQuestionAnswering", {"output": "qa_outputs"}),
+    Tagger: ("ElectraForTokenClassification", {"output": "classifier"}),
+}
+
+
+def export_tuned(fit, preset, folder):
+    """Write a fine-tuned model (a `Fit`, of an `Electra` of this preset) so that `transformers` reads it.
+
+    `AutoModelForSequenceClassification`, `AutoModelForQuestionAnswering` or `AutoModelForTokenClassification`
+    `.from_pretrained(folder)` gives the logits of ours, to 1e-5; `id2label` has the classes. Returns the folder.
+    Raises `UserError` as `export` does.
+    """
+    folder, (kind, head) = Path(folder), TUNED[type(fit.model)]
+    encoder, dropout = fit.model.encoder, fit.recipe.dropout
+    config = transformers_config(preset.with_changes(layers=len(encoder.blocks), dropout=dropout), "discriminator")
+    config |= {"architectures": [kind], "classifier_dropout": dropout}
+    if fit.classes:
+        names = dict(enumerate(fit.classes))
+        config |= {"id2label": names, "label2id": {name: number for number, name in names.items()}}
+    try:
+        refuse_full(folder)
+        write_json(folder / "config.json", config)
+        write_tensors(folder / "model.safetensors", tuned_tensors(fit.model, preset, head), {"format": "pt"})
+        save_tokenizer(fit.tokenizer, folder, encoder.max_length)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written ({error.strerror}): name another folder.") from None
+    return folder
+
+
+def tuned_tensors(model, preset, head):
+    """The tensors of a fine-tuned model under the names of `transformers`; head: {our layer: theirs}."""
+    own, layers, width = model.state_dict(), len(model.encoder.blocks), preset.width
+    body = tensor_names("discriminator", layers, preset.embedding != width)
+    tensors = {theirs: own[ours] for ours, theirs in body.items() if ours.startswith("encoder.")}
+    for ours, theirs in projection_names(layers):
+        tensors |= dict(zip(theirs, own[ours].chunk(3), strict=True))  # (3 D, ...) -> three of (D, ...)
+    for ours, theirs in head.items():
+        tensors |= {f"{theirs}.{kind}": own[f"{ours}.{kind}"] for kind in ("weight", "bias")}
+    return tensors | {TYPES: own["encoder.embeddings.token.weight"].new_zeros(2, preset.embedding)}
+
+
+def refuse_full(folder):
+    """Raise `UserError` for a folder in which something is already."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder} already holds something: name a new folder for the export.")
 
 
 # --- and back ---------------------------------------------------------------------------------------------

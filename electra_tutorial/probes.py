@@ -107,6 +107,35 @@ def pseudo_log_likelihood(generator, rows):
     return totals
 
 
+def score_by_phenomenon(questions, electra, tokenizer, bigram=None, limit=None):
+    """How each judge does on each phenomenon: [{phenomenon, n, discriminator, generator, bigram}], "all" last.
+
+    questions: the exam's `Pair`s (phenomenon, good, bad); limit: at most so many of each. Under each judge stand
+    its accuracy and the 95 % interval: (accuracy, low, high); a `Bigram` that is not given is left out.
+    """
+    groups = {}
+    for question in questions:
+        groups.setdefault(question.phenomenon, []).append((question.good, question.bad))
+    groups = {phenomenon: pairs[:limit] for phenomenon, pairs in groups.items()}
+    judges = {"discriminator": lambda rows: pair_scores(electra.discriminator, rows),
+              "generator": lambda rows: pair_likelihoods(electra.generator, rows)}
+    judges |= {"bigram": bigram.pair_likelihoods} if bigram else {}
+    encoded = {phenomenon: [[row_of(text, tokenizer, electra.preset.max_length) for text in pair] for pair in pairs]
+               for phenomenon, pairs in groups.items()}
+    scores = {phenomenon: {name: score(rows) for name, score in judges.items()}
+              for phenomenon, rows in encoded.items()}
+    scores["all"] = {name: np.concatenate([group[name] for group in scores.values()]) for name in judges}
+    return [{"phenomenon": phenomenon, "n": len(group["discriminator"]),
+             **{name: with_interval(pairs) for name, pairs in group.items()}}
+            for phenomenon, group in scores.items()]
+
+
+def with_interval(scores):
+    """(accuracy, low, high) of scores (pairs, 2): ties count one half; 95 %, Wilson."""
+    accuracy, n = pair_accuracy(scores), len(scores)
+    return accuracy, *wilson_interval(accuracy * n, n)
+
+
 class Bigram:
     """P(piece | the piece before it), counted: the classic language model that a network has to beat.
 

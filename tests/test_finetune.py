@@ -1,5 +1,7 @@
 """A body that knows something learns a task; every number of the recipe does what it says."""
 import copy
+import math
+import re
 
 import pytest
 import torch
@@ -169,3 +171,127 @@ def test_few_examples_get_more_epochs(electra, tokenizer):
     fit = finetune.finetune_sentiment(electra, tokenizer, 100, task=toy_task(300))
     assert fit.recipe.epochs == 30
     assert finetune.finetune_sentiment(electra, tokenizer, 100, Recipe(epochs=1), task=toy_task()).recipe.epochs == 1
+
+
+# --- naive Bayes --------------------------------------------------------------------------------------------
+def test_naive_bayes_by_hand():
+    odds = finetune.word_log_odds([{"good", "film"}, {"bad", "film"}, {"good"}], [1, 0, 1])
+    # class 1 has 3 words, class 0 two, and three different ones stand in all
+    assert odds["good"] == pytest.approx(math.log(3 / 6) - math.log(1 / 5))
+    assert odds["film"] == pytest.approx(math.log(2 / 6) - math.log(2 / 5))
+
+
+def test_naive_bayes_learns_from_words_and_passes_over_new_ones():
+    train = [tasks.Labelled("A warm film.", 1), tasks.Labelled("A dull film.", 0)]
+    test = [tasks.Labelled("So warm!", 1), tasks.Labelled("Dull, dull.", 0)]
+    accuracy, (low, high) = finetune.naive_bayes(train, test)
+    assert accuracy == 1.0 and low == high == 1.0
+
+
+# --- answers ------------------------------------------------------------------------------------------------
+CONTEXT = "The dog sees the apple. The girl wants the letter in the house. The boy paints the window today."
+
+
+def toy_questions(n):
+    """Who does it? The answer is what stands between "The" and the verb."""
+    made = []
+    for text in dict.fromkeys(toy_sentences(3 * n)):
+        words = text.rstrip(".").split()
+        noun = next(word for word in words[1:] if word not in ("small", "tall"))
+        verb = words[words.index(noun) + 1]
+        made.append(tasks.Question(f"Who {verb}?", text, noun, text.index(f" {noun} ") + 1))
+    two, five = n * 2 // 3, n * 5 // 6
+    return tasks.Task("who", (), made[:two], made[two:five], made[five:n])
+
+
+@pytest.mark.parametrize(("length", "room", "step"), [(10, 20, 10), (21, 20, 10), (100, 30, 7), (5, 4, 1)])
+def test_windows_cover_everything_and_none_is_idle(length, room, step):
+    starts = finetune.window_starts(length, room, step)
+    assert {place for start in starts for place in range(start, start + room)} >= set(range(length))
+    assert all(start + room < length for start in starts[:-1])
+
+
+def test_a_long_context_is_read_in_windows_and_that_is_said(electra, tokenizer):
+    model = finetune.SpanReader(body_of(electra)).eval()
+    short, long = finetune.answer_all(model, tokenizer, [("Who sees?", CONTEXT[:23]), ("Who sees?", CONTEXT * 3)])
+    assert short.note == "" and re.search(r"in \d windows", long.note)
+    assert (CONTEXT * 3)[long.start: long.end] == long.text != ""
+
+
+def test_the_places_of_an_answer_are_those_of_its_pieces(tokenizer):
+    context = "The girl wants the letter in the house."
+    (window,) = finetune.read_windows("Who wants?", context, tokenizer, 48)
+    start = context.index("letter")
+    first, last = finetune.places_in(window, start, start + len("letter"))
+    spans = window.spans[first - window.begins: last - window.begins + 1]
+    assert (spans[0][0], spans[-1][1]) == (start, start + len("letter"))
+    whole = tokenizer.encode("Who wants?", context)
+    assert window.ids == whole.ids  # as the tokenizer pairs them, and so does `transformers`
+    assert finetune.places_in(window, 400, 410) is None
+
+
+def test_the_best_span_is_found_among_those_allowed():
+    start, end = torch.tensor([9.0, 0.0, 1.0, 0.0]), torch.tensor([0.0, 0.0, 2.0, 8.0])
+    assert finetune.best_span(start, end, 4) == (0, 3)
+    assert finetune.best_span(start, end, 2) == (0, 0)  # 9 + 0, and 2 to 3 has 1 + 8: the first of equals
+
+
+def test_f1_of_answers_by_hand():
+    assert finetune.span_f1(["in", "port", "louis"], ["port", "louis"]) == pytest.approx(0.8)
+    assert finetune.span_f1([], ["lima"]) == finetune.span_f1(["quito"], ["lima"]) == 0.0
+    assert finetune.plain_words("The Port-Louis!") == ["port", "louis"]
+
+
+def test_a_toy_reader_learns_who_does_it_and_says_where(electra, tokenizer):
+    task = toy_questions(240)
+    fit = finetune.finetune_questions(electra, tokenizer, task, Recipe(epochs=25, learning_rate=3e-3, patience=0))
+    assert fit.score > 0.4 and fit.figures["f1"] >= fit.score  # one of some eight words, by chance
+    assert fit.history[-1]["loss"] < fit.history[0]["loss"]
+
+
+def test_an_answer_that_is_not_where_it_is_said_to_be_is_refused(electra, tokenizer):
+    task = toy_questions(60)
+    task.train[0] = tasks.Question("Who?", "The dog sees.", "cat", 4)
+    with pytest.raises(UserError, match="'cat' does not stand at character 4"):
+        finetune.finetune_questions(electra, tokenizer, task, Recipe(epochs=1))
+
+
+@pytest.mark.parametrize(("question", "context", "words"), [
+    ("", "The dog sees.", "question has no word"), ("Who?", " ", "context has no word"),
+    ("Who sees " * 30, "The dog sees.", "question has .* pieces.*fewer words"),
+])
+def test_a_question_that_cannot_be_read_is_refused(tokenizer, question, context, words):
+    with pytest.raises(UserError, match=words):
+        finetune.read_windows(question, context, tokenizer, 48)
+
+
+def test_the_plain_rival_takes_what_the_question_does_not_say():
+    context = "Lima is the capital of Peru. People in Peru pay in soles."
+    assert finetune.overlap_answer("What is the capital of Peru?", context).text == "Lima"
+    assert finetune.overlap_answer("What do people in Peru pay in?", context).text == "soles"
+
+
+# --- words --------------------------------------------------------------------------------------------------
+def swapped():
+    return tasks.Task("swaps", ("in place", "swapped"), *(
+        [made for text in toy_sentences(n, seed) if (made := tasks.swap_words(text, set()))]
+        for seed, n in ((0, 150), (1, 30), (2, 40))))
+
+
+def test_only_the_first_piece_of_a_word_has_a_label(tokenizer):
+    example = tasks.Tagged(("teachers", "the", "see", "."), (1, 0, 0, 0))
+    (ids,), (labels,), (places,) = finetune.encode_tags([example], tokenizer, 48)
+    assert [labels[n] for n in places] == [1, 0, 0, 0]
+    assert all(label == finetune.IGNORED for n, label in enumerate(labels) if n not in places)
+    assert len(ids) == len(labels)
+
+
+def test_a_toy_tagger_finds_words_out_of_place(electra, tokenizer):
+    fit = finetune.finetune_tags(electra, tokenizer, swapped(), Recipe(epochs=25, learning_rate=3e-3, patience=0))
+    assert fit.score > 0.3  # one of six or more, by chance
+
+
+def test_text_without_a_word_is_refused(electra, tokenizer):
+    model = Classifier(body_of(electra), 2).eval()
+    with pytest.raises(UserError, match="' ' has no word"):
+        finetune.classify(finetune.Fit(model, tokenizer, Recipe()), ["The dog sees.", " "])

@@ -7,9 +7,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from electra_tutorial import finetune
 from electra_tutorial.checkpoint import write_tensors
 from electra_tutorial.errors import UserError
-from electra_tutorial.hub import export, from_transformers, to_transformers, transformers_config
+from electra_tutorial.hub import export, export_tuned, from_transformers, to_transformers, transformers_config
 from electra_tutorial.model import Electra
 from electra_tutorial.presets import PRESETS, Preset
 from electra_tutorial.tokens import train_tokenizer
@@ -281,3 +282,35 @@ def test_the_papers_model_takes_a_step_and_has_the_published_size():
     # The rest are their 384 further positions and 2 token types.
     assert theirs - ours == (512 - preset.max_length + 2) * preset.embedding
     assert round(theirs / 1e6) == 14  # published: 14 M
+
+
+# --- fine-tuned models --------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("kind", "auto"), [
+    ("classifier", "AutoModelForSequenceClassification"), ("reader", "AutoModelForQuestionAnswering"),
+    ("tagger", "AutoModelForTokenClassification"),
+])
+def test_a_fine_tuned_model_gives_the_same_answers_in_transformers(kind, auto, tmp_path):
+    electra = Electra(SMALL.with_changes(layers=2))
+    body = finetune.body_of(electra, layers=1, dropout=0.1)
+    classes = () if kind == "reader" else ("bad", "fair", "good")
+    model = {"classifier": lambda: finetune.Classifier(body, 3, 0.1), "reader": lambda: finetune.SpanReader(body),
+             "tagger": lambda: finetune.Tagger(body, 3, 0.1)}[kind]().eval()
+    fit = finetune.Fit(model, train_tokenizer(LINES, 120), finetune.Recipe(layers=1), classes)
+    folder = export_tuned(fit, electra.preset, tmp_path / "tuned")
+    theirs = getattr(transformers, auto).from_pretrained(folder).eval()
+    ids, mask = torch.randint(5, 100, (3, 9)), torch.arange(9) < torch.tensor([[9], [4], [6]])
+    with torch.no_grad():
+        said = theirs(input_ids=ids, attention_mask=mask.long())
+        ours = model(ids, mask)
+    if kind == "reader":
+        logits = torch.stack([said.start_logits, said.end_logits], dim=-1)
+    else:
+        logits = said.logits
+        assert theirs.config.id2label == {0: "bad", 1: "fair", 2: "good"}
+    real = mask if ours.dim() == 3 else slice(None)
+    assert torch.allclose(logits[real], ours[real], atol=1e-5)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    pair = ("Who sees?", "The old dog doesn't see cats.")
+    assert tokenizer(*pair)["input_ids"] == fit.tokenizer.encode(*pair).ids
+    with pytest.raises(UserError, match="already holds something"):
+        export_tuned(fit, electra.preset, folder)

@@ -8,11 +8,12 @@ from torch import nn
 
 from electra_tutorial.errors import UserError
 from electra_tutorial.evaluation import pair_accuracy
+from electra_tutorial.exam import Pair
 from electra_tutorial.grammar import sentences
 from electra_tutorial.metrics import wilson_interval
 from electra_tutorial.model import Electra
 from electra_tutorial.presets import Preset
-from electra_tutorial.probes import Bigram, pseudo_log_likelihood, read_pairs, score_pairs
+from electra_tutorial.probes import Bigram, pseudo_log_likelihood, read_pairs, score_by_phenomenon, score_pairs
 from electra_tutorial.tokens import MASK_ID, train_tokenizer
 
 TEXT = sentences(300, seed=0)
@@ -172,3 +173,17 @@ def test_a_bigram_model_prefers_the_sentence_whose_neighbours_it_has_seen(tokeni
     pairs = [(row, [*row[:2], *row[2:-1][::-1], row[-1]]) for row in rows[:40]]
     scores = bigram.pair_likelihoods(pairs)
     assert scores.shape == (40, 2) and (scores[:, 0] >= scores[:, 1]).mean() > 0.9
+
+
+# --- by phenomenon ------------------------------------------------------------------------------------------
+def test_each_phenomenon_is_scored_by_each_judge_as_its_pairs_alone_are(electra, tokenizer):
+    questions = [Pair("first word" if n % 3 else "every third", *pair) for n, pair in enumerate(PAIRS)]
+    bigram = Bigram(sum((tokenizer.encode(text).ids for text in TEXT), []), electra.preset.vocab_size)
+    rows = score_by_phenomenon(questions, electra, tokenizer, bigram)
+    assert [(row["phenomenon"], row["n"]) for row in rows] == [("every third", 4), ("first word", 8), ("all", 12)]
+    for row, some in zip(rows, (PAIRS[::3], [pair for n, pair in enumerate(PAIRS) if n % 3], PAIRS), strict=True):
+        for name in ("discriminator", "generator"):
+            alone = score_pairs(some, electra, tokenizer, name)
+            assert row[name] == (alone["accuracy"], *alone["interval"])
+    assert rows[-1]["bigram"][0] > 0.9  # it has seen the good sentences
+    assert [row["n"] for row in score_by_phenomenon(questions, electra, tokenizer, limit=2)] == [2, 2, 4]

@@ -251,6 +251,14 @@ def test_members_are_read_from_wheels_and_from_archives_inside_sdists(offered, t
     assert sources.read_member(sdist, "tinytext-1.0/data.tar.gz!/deep/text.txt") == b"deep"
 
 
+def test_a_star_stands_for_every_file_of_that_name_below_a_folder(offered, tmp_path):
+    wheel = tmp_path / "many.whl"
+    wheel.write_bytes(wheel_bytes({"a/c/2.json": b"2", "a/1.json": b"1", "a/b.txt": b"no", "1.json": b"no"}))
+    assert sources.read_member(wheel, "a/*.json") == b"1\n2"
+    with pytest.raises(UserError, match=r"has no a/\*.csv"):
+        sources.read_member(wheel, "a/*.csv")
+
+
 def test_missing_and_damaged_members_are_named(offered, tmp_path):
     with pytest.raises(UserError, match="has no tinytext/three.txt"):
         sources.read_member(offered / WHEEL, "tinytext/three.txt")

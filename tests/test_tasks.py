@@ -40,7 +40,7 @@ def test_crude_snippets_are_left_out():
 def test_near_twins_stand_on_one_side():
     twins = [f"{who} {be} bored by film {i}" for i in range(5) for who, be in (("I", "am"), ("She", "is"))]
     others = [line.split("\t")[0] for line in many()]
-    sides = tasks.divide(twins + others, lambda text: text)
+    sides = tasks.divide(twins + others, template)
     assert sorted(map(len, sides))[0] > 0
     found = [{template(text) for text in side} for side in sides]
     assert not found[0] & found[1] and not found[0] & found[2] and not found[1] & found[2]
@@ -98,3 +98,72 @@ def test_so_many_examples_are_drawn_by_the_seed_and_the_other_sides_stay():
     assert tasks.first(task, 10, seed=1) == tasks.first(task, 10, seed=1) != tasks.first(task, 10, seed=2)
     assert tasks.first(task, 10).test == [2] and len(tasks.first(task, 10).train) == 10
     assert tasks.first(task, None) is task
+
+
+# --- questions ----------------------------------------------------------------------------------------------
+FACTBOOK = """
+{"Government": {"Country name": {"conventional short form": {"text": "Peru"}},
+  "Capital": {"name": {"text": "Lima <br>"}}, "Independence": {"text": "28 July 1821 (from Spain)"},
+  "National holiday": {"text": "Independence Day, 28-29 July (1821)"},
+  "Legislative branch": {"legislature name": {"text": "Congress"}}},
+ "Economy": {"Exports - commodities": {"text": "copper ore, gold (2023)"},
+  "Exports - partners": {"text": "China 36%, USA 14% (2023)"}, "Exchange rates": {"Currency":
+  {"text": "nuevo sol (PEN) per US dollar -"}}},
+ "Geography": {"Coastline": {"text": "0 km"}, "Area": {"total ": {"text": "1,285,216 sq km"}},
+  "Elevation": {"highest point": {"text": "Nevado Huascaran 6,746 m"}}}}
+{"Government": {"Country name": {"conventional short form": {"text": "Nowhere"}}}}
+"""
+
+
+def test_facts_are_read_without_brackets_tags_and_years():
+    countries = tasks.read_factbook(FACTBOOK.strip())
+    assert list(countries) == ["Peru"]  # too little is said about the other
+    assert countries["Peru"] == {
+        "capital": "Lima", "independence": "28 July 1821", "holiday": "Independence Day", "parliament": "Congress",
+        "goods": "copper ore", "customer": "China", "currency": "nuevo sol", "area": "1,285,216 sq km",
+        "highest": "Nevado Huascaran"}
+
+
+def test_every_answer_stands_in_its_context_among_others_and_is_the_same_each_time():
+    countries = list(tasks.read_factbook(FACTBOOK.strip()).items())
+    made = tasks.make_questions(countries, draws=2)
+    assert made == tasks.make_questions(countries, draws=2) and len(made) == 18
+    for one in made:
+        assert one.context[one.start: one.start + len(one.answer)] == one.answer
+        assert "Peru" in one.question and one.context.count(". ") == 2 and "{" not in one.question + one.context
+
+
+def test_no_country_stands_on_two_sides():
+    if not all(map(lambda source: sources.archive_path(source).exists(), sources.load_sources())):
+        pytest.skip("the archives are not in the cache: run `electra-tutorial data`")
+    task = tasks.load_questions()
+    places = [{one.place for one in side} for side in (task.train, task.valid, task.test)]
+    assert sum(map(len, places)) == len(set.union(*places)) > 200 and min(map(len, places)) > 15
+    assert len(task.test) > 500
+
+
+def test_questions_of_ones_own_are_read_and_their_answers_looked_for(tmp_path):
+    lines = ["question\tcontext\tanswer", *(f"Who?\t{text}\t{text.split()[1]}" for text in
+             (line.split(chr(9))[0] for line in many()))]
+    task = tasks.read_questions(write_table(tmp_path / "mine.tsv", lines))
+    assert len(task.train) + len(task.valid) + len(task.test) == 300
+    assert all(one.context[one.start:].startswith(one.answer) for one in task.train)
+    lines[5] = "Who?\tThe dog sees.\tcat"
+    with pytest.raises(UserError, match="Line 6 .*'cat' does not stand in its context"):
+        tasks.read_questions(write_table(tmp_path / "mine.tsv", lines))
+
+
+# --- swaps --------------------------------------------------------------------------------------------------
+def test_two_neighbours_change_places_and_nothing_tells_but_the_order():
+    found = tasks.swap_words("The old man didn't see us.", set())
+    assert sorted(found.words) == sorted(("the", "old", "man", "didn't", "see", "us", "."))
+    first = found.labels.index(1)
+    words = list(found.words)
+    words[first], words[first + 1] = words[first + 1], words[first]
+    assert words == ["the", "old", "man", "didn't", "see", "us", "."] and sum(found.labels) == 1
+
+
+def test_a_swap_that_makes_a_known_sentence_or_none_is_left_out():
+    assert tasks.swap_words("No, no.", set()) is None
+    found = tasks.swap_words("The old man sees us.", set())
+    assert tasks.swap_words("The old man sees us.", {found.text}) is None
