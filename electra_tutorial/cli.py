@@ -17,7 +17,8 @@ from electra_tutorial import __version__
 from electra_tutorial.errors import UserError
 from electra_tutorial.presets import PRESETS, Preset
 
-EXPERIMENT_NAMES = ("curves", "generator-size", "lambda", "masking")  # here, so that --help waits for no PyTorch
+# Here, so that --help waits for no PyTorch.
+EXPERIMENT_NAMES = ("curves", "generator-size", "lambda", "masking", "objectives", "objectives-text", "sharing")
 STOPPED, CLOSED_PIPE = 130, 141  # what shells report for a program ended by Ctrl-C, and by a closed pipe
 
 
@@ -237,10 +238,12 @@ def experiment(args):
         from electra_tutorial.views.experiment import experiment_figure
 
         tell(f"The figure is {experiment_figure(lines, title=args.name).save(args.figure)}.")
+    groups = experiments.by_budget(lines)
     if args.json:
-        print_json(experiments.summary(lines))
-    else:
-        print(experiments.table(lines))
+        print_json([{"budget": budget} | row for budget, some in groups.items() for row in experiments.summary(some)])
+        return 0
+    for budget, some in groups.items():
+        print(f"Equal {budget}:\n" * (len(groups) > 1) + experiments.table(some))
     return 0
 
 

@@ -1,15 +1,27 @@
 """The experiment runner: equal tokens, a line a run, stopped and gone on with; and how its results are told."""
 import json
+import re
 import threading
 
 import pytest
 
 from electra_tutorial import experiments
+from electra_tutorial.ablations import OBJECTIVES
 from electra_tutorial.cli import EXPERIMENT_NAMES, main
+from electra_tutorial.course.weave import NOTEBOOKS
 from electra_tutorial.errors import UserError
-from electra_tutorial.experiments import EXPERIMENTS, Experiment, read_results, run_experiment, shipped_results
-from electra_tutorial.presets import PRESETS
-from electra_tutorial.views.experiment import experiment_figure
+from electra_tutorial.experiments import (
+    EXPERIMENTS,
+    Experiment,
+    budget_of,
+    compare,
+    preset_of,
+    read_results,
+    run_experiment,
+    shipped_results,
+)
+from electra_tutorial.sources import data_dir
+from electra_tutorial.views.experiment import ends_figure, experiment_figure
 
 TRIAL = Experiment("trial", "a trial", {"plain": {}, "half": {"mask_rate": 0.5}}, tokens=3 * 512)
 
@@ -140,24 +152,128 @@ def test_the_figure_has_a_line_of_means_in_a_band_of_seeds():
     assert "plain 0.80 (0.70 to 0.90 over 3 seeds)" in picture.alt
 
 
+# --- equal time, and objectives ---------------------------------------------------------------------------------
+RACE = Experiment("race", "a trial", {
+    "slow": {}, "fast": {"objective": "electra-15"}, "broken": {"learning_rate": 0.5}}, tokens=8 * 512,
+    budgets=("tokens", "time"))
+
+
+@pytest.fixture
+def clocked(trained, monkeypatch):
+    """Training takes as long as we say: a thousandth of a second a token, for ELECTRA 15 % a quarter of that."""
+    run_variant = experiments.run_variant
+
+    def clocked(experiment, variant, *args):
+        line = run_variant(experiment, variant, *args)
+        if variant == "broken":
+            return line | {"failed": "The loss is not a number."}
+        seconds = line["tokens_seen"] / (4000 if variant == "fast" else 1000)
+        line["history"][-1]["train_seconds"] = seconds
+        return line
+
+    monkeypatch.setattr(experiments, "run_variant", clocked)
+    return trained
+
+
+def test_at_equal_time_a_faster_variant_reads_more(clocked, tmp_path):
+    lines = run_experiment(RACE, 1, tmp_path / "race.jsonl")
+    found = {(budget_of(line), line["variant"]): line for line in lines}
+    assert len(found) == 6 and len(clocked) == 4, "the first is its own measure, and what broke is not made again"
+    slow, fast = (found["time", name]["history"][-1] for name in ("slow", "fast"))
+    assert fast["tokens_seen"] == pytest.approx(4 * slow["tokens_seen"], rel=0.15)
+    assert fast["train_seconds"] == pytest.approx(slow["train_seconds"], rel=0.15)
+    assert "failed" in found["time", "broken"]
+    assert run_experiment(RACE, 1, tmp_path / "race.jsonl") == lines and len(clocked) == 4
+    assert [budget for budget in experiments.by_budget(lines)] == ["tokens", "time"]
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_every_objective_runs_is_examined_and_probed(objective, trained, tmp_path):
+    variants = {name: changes for name, changes in EXPERIMENTS["objectives"].variants.items()
+                if changes.get("objective", "electra") == objective}
+    trial = Experiment("trial", "a trial", variants, tokens=4 * 512, judges=("probes",))
+    (line,) = run_experiment(trial, 1, tmp_path / "trial.jsonl")
+    last = line["history"][-1]
+    for key in ("exam_easy_auc", "mlm_loss", "generator_accuracy", "generator_entropy", "train_seconds"):
+        assert last[key] is not None and last[key] >= 0, key
+    assert 0 <= line["probe_easy_auc"] <= 1 and line["probe_pairs"] is None, "the toy text gives no pairs"
+
+
+def test_the_objectives_of_the_course_are_all_there_are():
+    found = {changes.get("objective", "electra") for changes in EXPERIMENTS["objectives"].variants.values()}
+    assert found == set(OBJECTIVES)
+
+
+def test_switches_that_make_no_sense_end_an_experiment_before_it_begins(trained, tmp_path):
+    trial = Experiment("trial", "a trial", {"plain": {}, "odd": {"objective": "bert", "generator_width": 8}})
+    with pytest.raises(UserError, match="generator_width=8 changes nothing for the objective 'bert'"):
+        run_experiment(trial, 1, tmp_path / "trial.jsonl")
+    assert not trained
+
+
+def test_two_variants_are_apart_where_their_bands_do_not_touch():
+    lines = [a_line(variant, seed, easy=easy) for variant, seed, easy in (
+        ("plain", 0, 0.7), ("plain", 1, 0.8), ("half", 0, 0.6), ("half", 1, 0.65))]
+    assert compare(lines, "exam_easy_auc", "plain", "half").endswith(": apart")
+    assert compare(lines, "exam_easy_auc", "half", "plain").endswith(": apart, the other way round")
+    assert compare([*lines, a_line("half", 2, easy=0.75)], "exam_easy_auc", "plain", "half").endswith(": overlap")
+    assert compare(lines, "exam_easy_auc", "plain", "nobody") == "plain against nobody: not measured"
+
+
+def test_a_table_of_judged_runs_shows_what_judges_all_alike():
+    lines = [a_line(probe_easy_auc=0.61), a_line("half", probe_easy_auc=0.52)]
+    told = experiments.table(lines)
+    assert "probe_easy_auc" in told and "0.61" in told and "mlm_loss" not in told and "sentiment" not in told
+    assert "mlm_loss" in experiments.table([a_line()])
+
+
+def test_the_figure_of_ends_has_a_dot_for_every_run_and_a_bar_over_each_variant():
+    runs = (("plain", 0, 0.7), ("plain", 1, 0.8), ("half", 0, 0.6))
+    lines = [a_line(variant, seed, easy=easy, budget=budget) for budget in experiments.BUDGETS
+             for variant, seed, easy in runs]
+    picture = ends_figure(lines, ("exam_easy_auc",), "Trial")
+    dots = [line for line in picture.figure.axes[0].lines if line.get_marker() not in ("None", "")]
+    assert sum(len(line.get_xdata()) for line in dots) == 6
+    assert "plain 0.70 to 0.80 at equal tokens" in picture.alt and "half 0.60 to 0.60 at equal time" in picture.alt
+    with pytest.raises(UserError, match="No run"):
+        ends_figure([a_line() | {"failed": "x", "history": [{}]}], ("exam_easy_auc",))
+
+
 # --- the experiments of the course ------------------------------------------------------------------------------
 def test_every_variant_is_a_preset_and_the_first_is_the_preset_as_it_is():
     assert EXPERIMENT_NAMES == tuple(EXPERIMENTS)
     for experiment in EXPERIMENTS.values():
         assert next(iter(experiment.variants.values())) == {}
-        for changes in experiment.variants.values():
-            PRESETS[experiment.preset].with_changes(**changes)
+        for variant in experiment.variants:
+            assert preset_of(experiment, variant).name == experiment.preset
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+SHIPPED = [path.stem for path in sorted((data_dir() / "results").glob("*.jsonl"))]
+
+
+def test_results_come_with_the_course_for_all_that_its_lessons_show():
+    shown = {name for source in (NOTEBOOKS / "source").glob("*.py")
+             for name in re.findall(r'(?:shipped_results|ends)\("([\w-]+)"', source.read_text("utf-8"))}
+    assert shown <= set(SHIPPED) <= set(EXPERIMENTS) and len(shown) >= 4
+
+
+@pytest.mark.parametrize("name", SHIPPED)
 def test_the_results_that_come_with_the_course_are_of_three_seeds_and_of_the_settings_it_has_now(name):
-    lines = shipped_results(name)
+    lines = experiments.by_budget(shipped_results(name))["tokens"]
     assert {(line["variant"], line["seed"]) for line in lines} == {
         (variant, seed) for variant in EXPERIMENTS[name].variants for seed in range(3)}
     seen = {line["history"][-1]["tokens_seen"] for line in lines if line["variant"] == lines[0]["variant"]}
     for line in lines:
         assert line["command"].startswith("electra-tutorial experiment ") and line["seconds"] > 0
         assert abs(line["history"][-1]["tokens_seen"] / min(seen) - 1) < 0.01, "equal tokens"
+
+
+@pytest.mark.parametrize("name", [name for name in SHIPPED if "time" in EXPERIMENTS[name].budgets])
+def test_shipped_runs_of_equal_time_took_about_as_long(name):
+    lines = experiments.by_budget(shipped_results(name)).get("time", [])
+    for seed in {line["seed"] for line in lines}:
+        took = [line["history"][-1]["train_seconds"] for line in lines if line["seed"] == seed and "history" in line]
+        assert max(took) < 1.5 * min(took), "measured on a machine that did other things too"
 
 
 # --- the command line -------------------------------------------------------------------------------------------
