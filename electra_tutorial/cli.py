@@ -105,10 +105,11 @@ def data(args):
 
 
 def train(args):
-    from electra_tutorial.training import check_folder, check_length, pretrain
+    from electra_tutorial.training import check_finish, check_folder, check_length, pretrain
 
     check_dtype(args.dtype)
     check_length(args.minutes, args.steps)
+    check_finish(args.finish_in, args.resume)
     out = args.out or Path("runs") / (args.preset or "laptop")
     if int(os.environ.get("RANK", 0)) == 0:
         check_folder(out, args.resume)  # before text is fetched, which takes minutes the first time
@@ -116,7 +117,7 @@ def train(args):
     check_begun(args, begun, out)
     run = pretrain(
         find_preset(args, begun), find_corpus(args, begun), out, minutes=args.minutes, steps=args.steps,
-        resume=args.resume, seed=begun.get("seed", 0) if args.seed is None else args.seed,
+        resume=args.resume, finish_in=args.finish_in, seed=begun.get("seed", 0) if args.seed is None else args.seed,
         device=args.device, dtype=args.dtype,
     )
     if int(os.environ.get("RANK", 0)) == 0:
@@ -317,7 +318,7 @@ def check_begun(args, begun, out):
     if begun and args.dtype not in (None, begun["dtype"]):
         raise UserError(f"{out} holds a run in {begun['dtype']}: leave --dtype out, or choose another --out.")
     if begun and (args.minutes or args.steps):
-        tell(f"The length of this run was fixed when it began: {begun['total_steps']} steps.")
+        tell(f"The length of this run was fixed when it began: {begun['total_steps']} steps; --finish-in changes it.")
 
 
 def read_change(change):
@@ -472,6 +473,8 @@ def add_training(commands):
     one.add_argument("--out", type=Path, metavar="DIR", help="where the run is kept (default: runs/PRESET)")
     one.add_argument("--resume", action="store_true", help=(
         "go on with the run in --out as if it had never stopped; preset, corpus and seed are its own"))
+    one.add_argument("--finish-in", type=minutes, metavar="M", help=(
+        "with --resume: a new end, so many minutes from now; the learning rate comes down to it from where it is"))
     one.add_argument("--seed", type=seed, metavar="N", help="of everything drawn at random (default: 0)")
     one.add_argument("--device", metavar="NAME", help="cuda, mps or cpu (default: the first that is there)")
     one.add_argument("--dtype", metavar="NAME",

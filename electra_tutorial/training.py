@@ -324,6 +324,7 @@ class Training:
         self.groups = clipping_groups(self.electra)
         self.seed, self.folder, self.dtype = seed, out_dir and Path(out_dir), dtype
         self.step, self.total, self.seconds, self.step_seconds, self.tokens_seen = 0, 0, 0.0, 0.0, 0
+        self.peak = self.preset.learning_rate
         self.history, self.moments = [], []
         self.losses = torch.zeros(2, device=self.device)  # running means, for the progress bar
         self.evaluation, self.exam_parts = None, EXAM_PARTS
@@ -343,6 +344,22 @@ class Training:
         self.dtype = list(DTYPES)[agreed(list(DTYPES).index(self.dtype), self.world, self.device)]
         return self.total * seconds / 0.96
 
+    def finish_in(self, minutes):
+        """Give a resumed run a new end, so many minutes from here: its rate comes down from where it stands.
+
+        The rate stays on a straight line to 0, only a steeper or a flatter one. Raises `UserError` for a run that is
+        still warming up.
+        """
+        warmup = self.preset.warmup
+        rate = learning_rate(self.step, self.total, self.peak, warmup)
+        seconds = seconds_per_step(self.electra, self.rows, self.preset, self.device, self.dtype)
+        total = self.step + agreed(steps_in(minutes, seconds), self.world, self.device)
+        rising = max(1, round(max(total, self.total) * warmup))
+        if self.step < rising:
+            raise UserError(f"At step {self.step} this run is still warming up, until step {rising}: go on with "
+                            "--resume alone, or start a new run with --minutes.")
+        self.total, self.peak = total, rate * (total - max(1, round(total * warmup))) / (total - self.step)
+
     def compile(self):
         """On a GPU, fuse each block's many small operations; rows of any length share one compiled form."""
         if self.device.type == "cuda":
@@ -355,7 +372,7 @@ class Training:
         """Take the next batch and train on it once."""
         started = time.perf_counter()
         batch = collate(self.rows, next(stream))
-        rate = learning_rate(self.step, self.total, self.preset.learning_rate, self.preset.warmup)
+        rate = learning_rate(self.step, self.total, self.peak, self.preset.warmup)
         try:
             losses = train_step(model, self.optimizer, self.groups, batch, rate, self.preset, self.device, self.dtype)
         except (RuntimeError, IndexError):  # your own way of sampling may refuse what is no number: say why
@@ -469,7 +486,7 @@ class Training:
             tensors |= {f"optimizer.{names[id(parameter)]}.{slot}": value for slot, value in slots.items()}
         tensors |= self.random_state()
         record = {"config": {"preset": self.preset.to_dict(), **self.config()}, "rows": rows_digest(self.rows),
-                  "history": self.history, "moments": self.moments, "losses": self.losses.tolist(),
+                  "history": self.history, "moments": self.moments, "losses": self.losses.tolist(), "peak": self.peak,
                   **{name: getattr(self, name) for name in COUNTERS}}
         if self.rank == 0:
             write_tensors(self.folder / STATE, tensors, {"record": json.dumps(record)})
@@ -497,6 +514,7 @@ class Training:
         self.history, self.moments = record["history"], record["moments"]
         self.losses = torch.tensor(record["losses"], device=self.device)
         self.total, self.dtype = record["config"]["total_steps"], record["config"]["dtype"]
+        self.peak = record.get("peak", self.peak)  # a run begun before it could change has the preset's
         for name in COUNTERS:
             setattr(self, name, record[name])
 
@@ -619,8 +637,8 @@ def progress_bar(training, quiet):
 
 
 def pretrain(preset="laptop", corpus="course", out_dir=None, model=None, *, minutes=None, steps=None, resume=False,
-             seed=0, device=None, dtype=None, watch=None, stop=None, quiet=False, evaluations=EVALUATIONS,
-             exam_parts=EXAM_PARTS):
+             finish_in=None, seed=0, device=None, dtype=None, watch=None, stop=None, quiet=False,
+             evaluations=EVALUATIONS, exam_parts=EXAM_PARTS):
     """Train an ELECTRA and return a `Run`.
 
     preset: a `Preset` or the name of one. corpus: see `load_corpus`. model: an `Electra` to train (it then brings its
@@ -628,13 +646,15 @@ def pretrain(preset="laptop", corpus="course", out_dir=None, model=None, *, minu
     number of steps is fixed), else the preset's budget of tokens. watch(training): called after each evaluation (and,
     if it has one, watch.progress(training) after each step, in place of the progress bar), and with what it finds
     there may draw. stop: a `threading.Event` that ends the run well after the step under way, as Ctrl-C does.
-    out_dir: keeps the run there; without one nothing is written. `resume` goes on from its checkpoint.
+    out_dir: keeps the run there; without one nothing is written. `resume` goes on from its checkpoint, to the end
+    that was fixed when it began, or to a new one `finish_in` minutes from now.
     exam_parts: which questions of the exam are asked on the way and at the end (see `Exam.part`).
 
     Raises `UserError` when folder, corpus and preset do not fit together, or the loss stops being a number.
     """
     preset, stop = find_preset(preset), stop or threading.Event()
     check_length(minutes, steps)
+    check_finish(finish_in, resume)
     if dtype not in (None, *DTYPES):
         raise UserError(
             f"There is no training in {dtype!r}: choose one of {', '.join(DTYPES)}, or leave it to a quick timing."
@@ -651,6 +671,8 @@ def pretrain(preset="laptop", corpus="course", out_dir=None, model=None, *, minu
             say(training.corpus.note)
         if resume:
             training.restore()
+            if finish_in is not None:
+                training.finish_in(finish_in)
         else:
             estimate = training.plan(minutes, steps)
             if first and not quiet:
@@ -675,3 +697,11 @@ def check_length(minutes, steps):
         raise UserError(f"--minutes {minutes} is no length of time: give a number above 0, such as 10 or 0.5.")
     if steps is not None and steps < 2:
         raise UserError(f"A run of {steps} steps has no room for warm-up and decay: give at least 2.")
+
+
+def check_finish(minutes, resume):
+    """Raise `UserError` unless a new end is a number of minutes above 0, and there is a run to give it to."""
+    if minutes is not None and not resume:
+        raise UserError("--finish-in gives a run that was begun another end: add --resume, or use --minutes.")
+    if minutes is not None and not 0 < minutes < 1e6:
+        raise UserError(f"--finish-in {minutes} is no length of time: give a number above 0, such as 10 or 0.5.")

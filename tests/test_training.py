@@ -511,6 +511,54 @@ def test_a_run_can_be_stopped_anywhere_and_goes_on_bit_for_bit(corpus, data, tmp
     assert same_weights(load(folder)[0], straight.electra)
 
 
+def rates_of(monkeypatch):
+    """Collects the learning rate of every step from here on."""
+    rates, train_step = [], training.train_step
+
+    def noted(*args):
+        rates.append(args[4])
+        return train_step(*args)
+
+    monkeypatch.setattr(training, "train_step", noted)
+    return rates
+
+
+@pytest.mark.parametrize("minutes", [0.02, 0.5])  # 11 and 287 steps of a tenth of a second: sooner, later
+def test_a_resumed_run_given_a_new_end_comes_down_to_it_from_the_rate_it_had(corpus, data, tmp_path, monkeypatch,
+                                                                             minutes):
+    stopped_run(corpus, tmp_path / "run", at=50, of=100)
+    monkeypatch.setattr(training, "seconds_per_step", lambda *args, **kwargs: 0.1)
+    preset, rates = toy_preset(), rates_of(monkeypatch)
+    run = pretrain(preset, corpus, tmp_path / "run", resume=True, finish_in=minutes, **QUICKLY)
+    assert run.finished and run.metrics["steps"] == 50 + len(rates) and len(rates) in (11, 287)
+    before = training.learning_rate(50, 100, preset.learning_rate, preset.warmup)
+    np.testing.assert_allclose(rates, before * (1 - np.arange(len(rates)) / len(rates)), rtol=1e-6)
+
+
+def test_a_new_end_is_kept_when_the_run_stops_again(corpus, data, tmp_path, monkeypatch):
+    stopped_run(corpus, tmp_path / "run", at=50, of=100)
+    monkeypatch.setattr(training, "seconds_per_step", lambda *args, **kwargs: 0.1)
+    stop = threading.Event()
+    stop.set()
+    pretrain(toy_preset(), corpus, tmp_path / "run", resume=True, finish_in=0.02, stop=stop, **QUICKLY)
+    rates = rates_of(monkeypatch)
+    run = pretrain(toy_preset(), corpus, tmp_path / "run", resume=True, **QUICKLY)
+    assert run.metrics["steps"] == run.metrics["total_steps"] == 61
+    assert np.all(np.diff(rates) < 0) and rates[-1] < 0.1 * rates[0]
+
+
+def test_a_new_end_needs_a_run_that_was_begun_and_has_warmed_up(corpus, data, tmp_path, monkeypatch):
+    with pytest.raises(UserError, match="--finish-in.*--resume"):
+        pretrain(toy_preset(), corpus, tmp_path / "run", finish_in=5, **QUICKLY)
+    stopped_run(corpus, tmp_path / "run", at=50, of=100)
+    before = snapshot(tmp_path / "run")
+    monkeypatch.setattr(training, "seconds_per_step", lambda *args, **kwargs: 0.1)
+    for minutes, why in ((1, "still warming up, until step 63"), (0, "--finish-in 0"), (math.nan, "--finish-in nan")):
+        with pytest.raises(UserError, match=why):
+            pretrain(toy_preset(), corpus, tmp_path / "run", resume=True, finish_in=minutes, **QUICKLY)
+    assert snapshot(tmp_path / "run") == before
+
+
 def test_a_finished_run_that_is_resumed_is_finished_at_once(corpus, data, tmp_path):
     run = pretrain(toy_preset(), corpus, tmp_path / "run", steps=2, **QUICKLY)
     again = pretrain(toy_preset(), corpus, tmp_path / "run", resume=True, **QUICKLY)
