@@ -553,7 +553,7 @@ def test_a_new_end_needs_a_run_that_was_begun_and_has_warmed_up(corpus, data, tm
     stopped_run(corpus, tmp_path / "run", at=50, of=100)
     before = snapshot(tmp_path / "run")
     monkeypatch.setattr(training, "seconds_per_step", lambda *args, **kwargs: 0.1)
-    for minutes, why in ((1, "still warming up, until step 63"), (0, "--finish-in 0"), (math.nan, "--finish-in nan")):
+    for minutes, why in ((1, "still warming up, until step 62"), (0, "--finish-in 0"), (math.nan, "--finish-in nan")):
         with pytest.raises(UserError, match=why):
             pretrain(toy_preset(), corpus, tmp_path / "run", resume=True, finish_in=minutes, **QUICKLY)
     assert snapshot(tmp_path / "run") == before
