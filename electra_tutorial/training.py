@@ -356,8 +356,8 @@ class Training:
         total = self.step + agreed(steps_in(minutes, seconds), self.world, self.device)
         rising = max(1, round(max(total, self.total) * warmup))
         if self.step < rising:
-            raise UserError(f"At step {self.step} a run of {total} steps is still warming up, until step {rising}: give "
-                            "--finish-in fewer minutes, or go on with --resume alone first.")
+            raise UserError(f"At step {self.step} a run of {total} steps is still warming up, until step {rising}: "
+                            "give --finish-in fewer minutes, or go on with --resume alone first.")
         self.total, self.peak = total, rate * (total - max(1, round(total * warmup))) / (total - self.step)
 
     def compile(self):
