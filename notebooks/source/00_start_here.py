@@ -281,8 +281,9 @@ course_map()
 #
 # <details><summary>2. Why is white not at 50 %?</summary>
 #
-# In the game most tokens are original. Who knows nothing should answer with the share of fakes in the game,
-# the **base rate**. The strip prints it.
+# In the game most tokens are original. Who knows that, and nothing else, should answer with the share of fakes in
+# the game, the **base rate**. The strip prints it. Who does not know even that, like the newborn of section 4, may
+# well say one half.
 # </details>
 #
 # <details><summary>3. In <i>They has</i> the unchanged word was suspected more. Is the network broken?</summary>
