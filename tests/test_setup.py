@@ -6,6 +6,7 @@ import ast
 import json
 import os
 import resource
+import runpy
 import shutil
 import signal
 import subprocess
@@ -492,3 +493,10 @@ def test_make_without_a_python_is_one_sentence(tree):
     assert done.returncode == 2
     assert sentence.startswith("There is no 'python-that-is-not-here' here: install Python 3.11 or newer")
     assert all(line.startswith("make:") for line in rest)
+
+
+def test_where_no_terminal_shows_progress_each_full_minute_is_told_once(capsys):
+    tell, told = runpy.run_path(str(ROOT / "course.py"))["tell_of_waiting"], 0
+    for seconds in (0.5, 59.5, 60.5, 61.0, 119.0, 120.5):
+        told = tell(seconds, told)
+    assert capsys.readouterr().err.split("\n") == ["  ... 1 min, still at work", "  ... 2 min, still at work", ""]
