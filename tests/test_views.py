@@ -502,6 +502,46 @@ def test_the_button_sets_an_event_from_any_thread_and_does_nothing_else(monkeypa
     assert torch.equal(streams, torch.get_rng_state())
 
 
+WAITING = """
+import time
+from types import SimpleNamespace
+from electra_tutorial.views.dashboard import Dashboard
+board = Dashboard()
+board.open(SimpleNamespace(step=0))
+print("comm", board.button.comm.comm_id, "end")
+print("heard", board.stop.wait(30), time.sleep(0.1))
+"""
+
+
+def test_a_press_that_the_page_sends_to_a_subshell_is_heard_while_the_cell_runs():
+    from jupyter_client.manager import start_new_kernel
+
+    manager, client = start_new_kernel(kernel_name="python3")
+    try:
+        client.execute(WAITING)
+        words = ""
+        while "heard" not in words:
+            message = client.get_iopub_msg(timeout=60)
+            assert message["msg_type"] != "error", message["content"]
+            words += message["content"].get("text", "") if message["msg_type"] == "stream" else ""
+            if words.endswith("end\n"):
+                client.shell_channel.send(press(client, words.split()[-2]))
+        assert "heard True" in words
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+
+
+def press(client, comm):
+    """What JupyterLab sends when a button is pressed: a message to a subshell, which it has asked for."""
+    client.control_channel.send(client.session.msg("create_subshell_request"))
+    reply = client.get_control_msg(timeout=60)["content"]
+    message = client.session.msg("comm_msg", {"comm_id": comm, "data": {
+        "method": "custom", "content": {"event": "click"}}})
+    message["header"]["subshell_id"] = reply["subshell_id"]
+    return message
+
+
 def test_a_saved_notebook_keeps_a_picture_and_words_and_no_dead_button(monkeypatch):
     page, board = Bench(monkeypatch), Dashboard("Mine")
     board(play_history(1, step=0))

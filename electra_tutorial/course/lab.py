@@ -19,7 +19,8 @@ from electra_tutorial.errors import UserError
 REPOSITORY = Path(__file__).resolve().parents[2]
 LESSONS = REPOSITORY / "notebooks"
 MY_LESSONS = REPOSITORY / "my_lessons"
-# labconfig/page_config.json: the news pop-up is off; default_setting_overrides.json: a page of text opens to be read.
+# labconfig/page_config.json: the news pop-up is off; default_setting_overrides.json: a page of text opens to be read,
+# and what the page says to a widget goes to a thread of the kernel's own, so that it is heard while a cell runs.
 SETTINGS = Path(__file__).resolve().parent / "jupyter"
 HANDED_OUT = ".handed_out.json"  # in my_lessons/: what was copied, to tell a student's change from ours
 
@@ -161,7 +162,8 @@ def start(jupyter_args=(), fresh=None):
     if find_spec("jupyterlab") is None:
         raise UserError("JupyterLab is not installed here: run `python course.py lab`, or open the notebooks "
                         f"in {MY_LESSONS} with what you have.")
-    print(f"Your lessons are in {MY_LESSONS}. Press Ctrl-C twice to stop.", file=sys.stderr, flush=True)
+    print(f"Your lessons are in {MY_LESSONS}. JupyterLab is starting: its last lines below give the address to open, "
+          "if no browser opens by itself. Press Ctrl-C twice to stop.", file=sys.stderr, flush=True)
     words = command(MY_LESSONS, jupyter_args)
     if os.name != "nt":
         os.execve(words[0], words, environment())

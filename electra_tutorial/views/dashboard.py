@@ -1,9 +1,10 @@
 """Watch a run while its cell runs: the exam first, losses beside their baselines, and a button that stops it.
 
-Other threads may deliver the button's press, so it sets an event and does nothing else: the run sees the event after
-its step, saves all, and ends as it does when the kernel is interrupted. Whether a press arrives while the cell runs
-is up to the front end: in JupyterLab 4.6 it did not when tried in a browser; the interrupt always does. What stays
-in a saved notebook is a picture and a line of text; outside a notebook the run shows its plain bar.
+The button's press is heard in another thread, so it sets an event and does nothing else: the run sees the event after
+its step, saves all, and ends as it does when the kernel is interrupted. It is heard while the cell runs where both
+page and kernel know subshells (JupyterLab 4.4 and ipykernel 7, or newer); elsewhere only when the cell has ended, and
+there the kernel's interrupt is the way. What stays in a saved notebook is a picture and a line of text; outside a
+notebook the run shows its plain bar.
 """
 import threading
 import time
@@ -72,6 +73,16 @@ def in_words(history, title):
     return " ".join(filter(None, [title and f"{title}.", curves_in_words(history), game]))
 
 
+def heard_where_addressed(widget):
+    """Have what the page says to a widget heard in the thread that the page names, while the cell still runs.
+
+    JupyterLab names a thread of its own (a subshell). ipykernel 7.4 sends it to where the widget last spoke from
+    instead, which is the running cell, so that it waits for the cell's end. Where there is no such way round, this
+    changes nothing.
+    """
+    widget.comm._reply_subshell_for = lambda data, addressed: addressed
+
+
 class Dashboard(LiveCurves):
     """A `watch` for `pretrain(..., watch=dashboard, stop=dashboard.stop)` with a button that stops the run.
 
@@ -112,6 +123,7 @@ class Dashboard(LiveCurves):
             LiveCurves.progress(self, training)
         self.button = Button(description="Stop and save", tooltip="Ends the run after the step under way")
         self.button.on_click(lambda button: self.stop.set())  # in whatever thread: nothing else may happen here
+        heard_where_addressed(self.button)
         page = self.button._repr_mimebundle_() | {"text/html": "<p>(A button to stop the run stood here.)</p>"}
         self.place = display(page, raw=True, display_id=True)
         self.spent += time.monotonic() - started

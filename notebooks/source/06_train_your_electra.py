@@ -211,10 +211,10 @@ assert steps >= 2
 #
 # **To stop**, press the square in the toolbar (*Interrupt the kernel*), or *Stop and save* above the picture.
 # The step under way is finished, and all is saved. The button sets a flag, and the run looks at the flag
-# after each step. (The square always works. A button may be heard only when its cell has ended: when we tried
-# it in JupyterLab 4.6, it was not heard before.) With `GO_ON = True` the last run goes on, also after a restart
-# of the kernel, once the cells above have run. With `GO_ON = False` each run gets a new folder, and nothing is
-# written over.
+# after each step. (The square works everywhere. The button is heard at once in JupyterLab as `make lab` opens
+# it; in other notebooks maybe only when the cell has ended.) With `GO_ON = True` the last run goes on, also
+# after a restart of the kernel, once the cells above have run. With `GO_ON = False` each run gets a new folder,
+# and nothing is written over.
 
 # %%
 from electra_tutorial.course.runs import last_run, next_run
