@@ -396,20 +396,23 @@ def words_in(text):
     return set(re.findall(r"[a-z0-9]+(?:'[a-z]+)?", text.lower()))
 
 
-def word_log_odds(bags, labels):
-    """How much each word speaks for class 1: the log of its share of the words there over its share in class 0.
-
-    bags: a set of words for each text; labels: 0 or 1 for each. One is added to each count, so no share is 0: with
-    n words counted in a class and V different words in all, a word counted c times has the share (c + 1) / (n + V).
-    Returns {word: nats}. (Naive Bayes: Manning, Raghavan and Schütze 2008, section 13.2.)
-    """
+def count_by_class(examples):
+    """(words, counts (2, V) long): how many texts of class 0 and of class 1 each word stands in; `Labelled` texts."""
     counts = Counter(), Counter()
-    for bag, label in zip(bags, labels, strict=True):
-        counts[label].update(bag)
-    known = set(counts[0]) | set(counts[1])
-    sizes = [sum(count.values()) + len(known) for count in counts]
-    return {word: math.log((counts[1][word] + 1) / sizes[1]) - math.log((counts[0][word] + 1) / sizes[0])
-            for word in known}
+    for example in examples:
+        counts[example.label].update(words_in(example.text))
+    words = sorted(counts[0] | counts[1])
+    return words, torch.tensor([[one[word] for word in words] for one in counts])
+
+
+def word_log_odds(counts):
+    """How much each word speaks for class 1: the log of its share of the words there minus that in class 0, in nats.
+
+    counts (2, V): how often each of V words was counted in class 0 and in class 1. One is added to each count, so
+    no share is 0. Returns (V,). (Naive Bayes: Manning, Raghavan and Schütze 2008, section 13.2.)
+    """
+    shares = (counts + 1) / (counts + 1).sum(dim=1, keepdim=True)  # (2, V), a row sums to 1
+    return shares[1].log() - shares[0].log()
 
 
 def naive_bayes(train, test):
@@ -417,9 +420,10 @@ def naive_bayes(train, test):
 
     Whatever words it has never seen, it passes over. Two classes.
     """
-    labels = [example.label for example in train]
-    odds = word_log_odds([words_in(example.text) for example in train], labels)
-    before = math.log(max(sum(labels), 0.5) / max(len(labels) - sum(labels), 0.5))
+    words, counts = count_by_class(train)
+    odds = dict(zip(words, word_log_odds(counts).tolist(), strict=True))
+    ones = sum(example.label for example in train)
+    before = math.log((ones + 0.5) / (len(train) - ones + 0.5))  # how frequent class 1 is by itself
     right = [(before + sum(odds.get(word, 0.0) for word in words_in(example.text)) > 0) == example.label
              for example in test]
     return float(np.mean(right)), bootstrap_interval(np.mean, np.array(right))

@@ -62,6 +62,11 @@ def divide(examples, key_of, test=TEST_SHARE, valid=VALID_SHARE):
     return sides
 
 
+def mixed(examples, text_of):
+    """The examples in an order that has nothing to do with what they are: that of a hash, always the same."""
+    return sorted(examples, key=lambda example: corpus.hash_share(text_of(example)))
+
+
 def template_of(example):
     """What near-twins have in common: the template of an example's text."""
     return corpus.template(example.text)
@@ -74,7 +79,8 @@ def load_sentiment(from_dir=None):
     Each has the mean of the ratings of some 15 people (Hutto and Gilbert 2014, ICWSM). Those near 0 are left out,
     and so are crude ones. Raises `UserError` if the archive cannot be had.
     """
-    films, goods = (clean_ratings(member_text(name, from_dir)) for name in ("movie-snippets", "amazon-snippets"))
+    films, goods = (mixed(clean_ratings(member_text(name, from_dir)), lambda example: example.text)
+                    for name in ("movie-snippets", "amazon-snippets"))  # the file has all the praise first
     return Task("sentiment", SENTIMENT, *divide(films, template_of), goods)
 
 
@@ -186,7 +192,8 @@ def load_questions(from_dir=None):
     """
     countries = read_factbook(member_text("factbook", from_dir))
     train, valid, test = divide(list(countries.items()), lambda country: country[0])
-    return Task("questions", (), make_questions(train, draws=2), make_questions(valid), make_questions(test))
+    made = make_questions(train, draws=2), make_questions(valid), make_questions(test)
+    return Task("questions", (), *(mixed(side, lambda one: one.context + one.question) for side in made))
 
 
 def read_factbook(text):
@@ -199,7 +206,7 @@ def read_factbook(text):
         if name in ("", "none"):
             name = value_at(entry, ("Government", "Country name", "conventional long form"))
         facts = {fact.kind: value for fact in FACTS if (value := value_of(entry, fact))}
-        if len(facts) >= 8 and corpus.ALLOWED.fullmatch(name):
+        if name and len(facts) >= 8 and corpus.ALLOWED.fullmatch(name):
             countries[name] = facts
     return countries
 
@@ -263,7 +270,7 @@ def load_swaps(source=None, most=6_000):
     everyday = "tatoeba" if "tatoeba" in source.train else next(iter(source.train))
     seen = {line for lines in source.train.values() for line in lines}
     made = list(filter(None, (swap_words(line, seen) for line in source.train[everyday][:4 * most])))
-    made = sorted(made, key=lambda one: corpus.hash_share(one.text))[:most]
+    made = mixed(made, lambda one: one.text)[:most]
     judged = list(filter(None, (swap_words(line, seen) for line in source.heldout[everyday])))
     train, valid, _ = divide(made, template_of, test=0)
     return Task("swaps", ("in place", "swapped"), train, valid, judged[: most // 4])

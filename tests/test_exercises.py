@@ -855,6 +855,71 @@ WRONG = {
             "return reference(width, feed_forward) - 2 * width", "Half of your norms"),
         "(width, feed_forward): a string": ("return str(reference(width, feed_forward))", "should return a number"),
     },
+    "word_log_odds": {
+        "(counts): the other way": ("""
+            shares = (counts + 1) / (counts + 1).sum(1, keepdim=True)
+            return torch.log(shares[0] / shares[1])""", "turned round"),
+        "(counts): one added late": ("""
+            total = counts.sum(dim=-1)
+            return torch.log((counts[1] + 1) / total[1]) - torch.log((counts[0] + 1) / total[0])""",
+            "do not sum to 1"),
+        "(counts): no shares": ("return torch.log((counts[1] + 1) / (counts[0] + 1))", "You compare counts"),
+        "(counts): no logarithm": ("""
+            shares = (counts + 1) / (counts + 1).sum(1, keepdim=True)
+            return shares[1] / shares[0]""", "You return ratios"),
+    },
+    "layer_scales": {
+        "(layers, decay): the head first": ("return [decay**n for n in range(layers + 2)]", "from the top down"),
+        "(layers, decay): the head too": (
+            "return [decay ** (layers + 2 - n) for n in range(layers + 2)]", "The head should get 1"),
+        "(layers, decay): no embeddings": (
+            "return [decay**n for n in range(layers, -1, -1)]", "The embeddings are missing"),
+    },
+    "should_stop": {
+        "(losses, patience): neighbours": ("""
+            if patience == 0 or len(losses) <= patience:
+                return False
+            return all(losses[-n] >= losses[-n - 1] for n in range(1, patience + 1))""", "You compare neighbours"),
+        "(losses, patience): equal": ("""
+            if patience == 0 or len(losses) <= patience:
+                return False
+            return all(loss > min(losses[:-patience]) for loss in losses[-patience:])""", "no gain"),
+        "(losses, patience): zero": (
+            "return len(losses) > patience and min(losses[-patience:]) >= min(losses[:-patience] or [0])",
+            "must never stop"),
+        "(losses, patience): the newest": (
+            "return patience > 0 and len(losses) > patience and losses[-1] >= min(losses[:-1])",
+            "the newest loss alone"),
+    },
+    "best_span": {
+        "(start, end, longest): apart": ("return int(torch.argmax(start)), int(torch.argmax(end))", "apart"),
+        "(start, end, longest): any length": ("""
+            spans = [(i, j) for i in range(len(start)) for j in range(i, len(start))]
+            return max(spans, key=lambda span: (start[span[0]] + end[span[1]]).item())""", "too long"),
+        "(start, end, longest): one too long": ("""
+            spans = [(i, j) for i in range(len(start)) for j in range(i, min(len(start), i + longest + 1))]
+            return max(spans, key=lambda span: (start[span[0]] + end[span[1]]).item())""", "one too long"),
+    },
+    "span_f1": {
+        "(said, right): sets": ("""
+            common = len(set(said) & set(right))
+            return 2 * common / (len(said) + len(right)) if common else 0.0""", "sets forget that"),
+        "(said, right): precision": (
+            "return sum((Counter(said) & Counter(right)).values()) / max(len(said), 1)", "precision alone"),
+        "(said, right): recall": (
+            "return sum((Counter(said) & Counter(right)).values()) / len(right)", "recall alone"),
+    },
+    "window_starts": {
+        "(length, room, step): the end is lost": (
+            "return list(range(0, max(0, length - room) + 1, step))", "must reach it"),
+        "(length, room, step): to the end": (
+            "return [n for n in range(length) if n % step == 0]", "You go on after"),
+        "(length, room, step): side by side": ("""
+            starts = [0]
+            while starts[-1] + room < length:
+                starts.append(starts[-1] + room)
+            return starts""", "do not overlap"),
+    },
 }  # name -> {"signature: what is wrong": (body, what is said)}
 WRONG_ANSWERS = [(name, key, *rest) for name, wrong in WRONG.items() for key, rest in wrong.items()]
 

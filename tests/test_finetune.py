@@ -175,10 +175,12 @@ def test_few_examples_get_more_epochs(electra, tokenizer):
 
 # --- naive Bayes --------------------------------------------------------------------------------------------
 def test_naive_bayes_by_hand():
-    odds = finetune.word_log_odds([{"good", "film"}, {"bad", "film"}, {"good"}], [1, 0, 1])
-    # class 1 has 3 words, class 0 two, and three different ones stand in all
-    assert odds["good"] == pytest.approx(math.log(3 / 6) - math.log(1 / 5))
-    assert odds["film"] == pytest.approx(math.log(2 / 6) - math.log(2 / 5))
+    train = [tasks.Labelled("Good film", 1), tasks.Labelled("bad, bad film", 0), tasks.Labelled("Good!", 1)]
+    words, counts = finetune.count_by_class(train)
+    assert words == ["bad", "film", "good"] and counts.tolist() == [[1, 1, 0], [0, 1, 2]]
+    odds = finetune.word_log_odds(counts)  # with one added, class 1 has 6 and class 0 has 5
+    assert odds[2].item() == pytest.approx(math.log(3 / 6) - math.log(1 / 5))
+    assert odds[1].item() == pytest.approx(math.log(2 / 6) - math.log(2 / 5))
 
 
 def test_naive_bayes_learns_from_words_and_passes_over_new_ones():

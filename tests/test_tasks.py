@@ -54,6 +54,7 @@ def test_the_real_snippets_make_a_task():
     assert (len(task.train), len(task.valid), len(task.test), len(task.other)) == (7328, 1009, 1490, 2922)
     for side in (task.train, task.valid, task.test):
         assert 0.4 < sum(example.label for example in side) / len(side) < 0.6
+        assert 0.3 < sum(example.label for example in side[:100]) / 100 < 0.7, "both kinds from the start"
 
 
 # --- a table of your own ------------------------------------------------------------------------------------
@@ -116,8 +117,9 @@ FACTBOOK = """
 
 
 def test_facts_are_read_without_brackets_tags_and_years():
-    countries = tasks.read_factbook(FACTBOOK.strip())
-    assert list(countries) == ["Peru"]  # too little is said about the other
+    nameless = FACTBOOK.replace('"conventional short form": {"text": "Peru"}', "")
+    countries = tasks.read_factbook((FACTBOOK + nameless).strip())
+    assert list(countries) == ["Peru"]  # too little is said about the second, and the third has no name
     assert countries["Peru"] == {
         "capital": "Lima", "independence": "28 July 1821", "holiday": "Independence Day", "parliament": "Congress",
         "goods": "copper ore", "customer": "China", "currency": "nuevo sol", "area": "1,285,216 sq km",
@@ -140,6 +142,8 @@ def test_no_country_stands_on_two_sides():
     places = [{one.place for one in side} for side in (task.train, task.valid, task.test)]
     assert sum(map(len, places)) == len(set.union(*places)) > 200 and min(map(len, places)) > 15
     assert len(task.test) > 500
+    for one in task.train + task.valid + task.test:
+        assert one.context[one.start:].startswith(one.answer) and one.place in one.question
 
 
 def test_questions_of_ones_own_are_read_and_their_answers_looked_for(tmp_path):

@@ -1,0 +1,513 @@
+# The source of lesson 09. `electra-tutorial notebooks` weaves notebooks/09_fine_tune.ipynb from it.
+# %% [markdown]
+# # 09 · Fine-tune
+#
+# **What you will be able to do.** Put a head on your discriminator and teach it a task: judge film reviews,
+# find the answer to a question, find words out of place. Measure it fairly, against plain rivals and against
+# the same network without pre-training. See overfitting, and cure it. Hand the result on to `transformers`.
+#
+# **What you need to know.** The encoder (lesson 03) and the discriminator (lesson 05). `cross_entropy` of
+# logits `(N, C)` and class numbers `(N,)` is the mean of minus log P(right class), in nats.
+#
+# <!-- weave: minutes -->
+#
+# Everything here starts from the mini ELECTRA that comes with the course. To fine-tune your own from lesson 06,
+# give its folder where `load()` stands.
+
+# %% [markdown]
+# ## 1. What is kept, and what is new
+#
+# Pre-training made two networks and three heads. For a task you keep one thing: the discriminator's **body**,
+# its encoder. The generator goes, and the replaced-token head goes (paper, section 3.1). On top comes a new
+# head, small and random.
+#
+# **Guess first.** Which share of the weights of a classifier with two classes is new: a tenth, a hundredth?
+
+# %%
+import math
+from collections import Counter  # noqa: F401  (the exercises use it)
+
+import torch
+
+from electra_tutorial.checkpoint import load
+from electra_tutorial.course.check import expect, full_or_fast
+from electra_tutorial.finetune import body_of
+
+electra, tokenizer = load()
+body = body_of(electra)
+assert body is not electra.discriminator.encoder  # a copy: the model you loaded stays as it is
+print(f"{sum(p.numel() for p in body.parameters()):,} weights know something already")
+
+# %%
+from electra_tutorial.finetune import Classifier  # weave: show
+
+# %%
+model = Classifier(body, classes=2)
+inside = {id(p) for p in model.encoder.parameters()}
+sizes = {name: p.numel() for name, p in model.named_parameters() if id(p) not in inside}
+print(sizes, f"{sum(sizes.values()) / sum(p.numel() for p in model.parameters()):.2%} is new")
+ids = torch.tensor([tokenizer.encode("What a warm and funny film.").ids])  # (1, T)
+assert model(ids).shape == (1, 2)
+with torch.no_grad():
+    print(f"loss at the start: {model.loss(ids, None, [1]):.2f}; a coin has log 2 = {math.log(2):.2f}")
+
+# %% [markdown]
+# The head reads one vector: that of `[CLS]`. In pre-training nothing was ever asked of `[CLS]` but whether it
+# was replaced, and it never was. So attention must first learn to *bring* something there.
+#
+# ## 2. The task
+#
+# Sentences from film reviews. Some 15 people rated each from -4 to 4 (Hutto and Gilbert 2014). We keep those
+# with a clear rating. No near-twins stand on two sides: the hash of a sentence's template decides.
+
+# %%
+from dataclasses import replace
+
+from electra_tutorial.finetune import count_by_class, naive_bayes
+from electra_tutorial.tasks import load_sentiment
+
+task = load_sentiment()
+few = full_or_fast(None, 48)  # in the tests a few examples will do
+task = replace(task, **{side: getattr(task, side)[:few] for side in ("train", "valid", "test", "other")})
+for example in task.train[:6]:
+    print(f"{task.classes[example.label]:9} {example.text}")
+print({side: len(getattr(task, side)) for side in ("train", "valid", "test", "other")})
+assert not {e.text for e in task.train} & {e.text for e in task.test}
+
+# %% [markdown]
+# Three sides, three purposes. *train*: what gradients see. *valid*: what you choose with: when to stop, which
+# setting. *test*: what you report, looked at once. Whoever chooses with the test side reports a number that is
+# too good.
+#
+# ## 3. A plain rival first
+#
+# Before you train a network, ask what counting can do. **Naive Bayes** counts how often each word stands in
+# reviews of each kind, and adds up what the words of a review speak for. It knows nothing of order: *not good,
+# bad* and *not bad, good* are the same to it.
+
+# %%
+from electra_tutorial.finetune import word_log_odds  # weave: exercise
+
+# %%
+counts = torch.tensor([[1, 0, 1],  # class 0: bad, good, film
+                       [0, 2, 1]])
+assert abs(word_log_odds(counts)[1] - math.log((3 / 6) / (1 / 5))) < 1e-5  # good: 2 + 1 of 6, 0 + 1 of 5
+words, counts = count_by_class(task.train)
+ranked = [words[n] for n in word_log_odds(counts).argsort()]
+print("speaks against:", ", ".join(ranked[:12]))
+print("speaks for:", ", ".join(ranked[-12:]))
+
+# %% [markdown]
+# **Guess first.** How many of the reviews held out will it get right: six in ten, seven, eight?
+
+# %%
+from electra_tutorial.finetune import Recipe
+from electra_tutorial.views.panels import bar_panels, line_panels
+
+rival, (low, high) = naive_bayes(task.train, task.test)
+print(f"naive Bayes: {rival:.3f}, 95 % interval {low:.3f} to {high:.3f}, {len(task.test)} reviews")
+expect(rival > 0.7, "Counting words goes a long way.")
+assert low <= rival <= high
+
+# %% [markdown]
+# The interval comes from the **bootstrap**: draw as many reviews with replacement, score again, 500 times. Two
+# scores whose intervals overlap by much may differ by luck alone.
+#
+# ## 4. How fast may each layer learn?
+#
+# The head is random and must move far. The lowest layers know what words are, and a large step would wreck
+# that. So each part gets its own rate: the head the full one, and each step down a constant factor less. This
+# is **layer-wise learning-rate decay** (paper, appendix B).
+
+# %%
+from electra_tutorial.finetune import layer_scales  # weave: exercise
+
+# %%
+assert layer_scales(2, 0.5) == [0.125, 0.25, 0.5, 1.0]  # embeddings, two layers, head
+recipe, layers = Recipe(), len(body.blocks)
+names = ["embeddings", *(f"layer {n}" for n in range(layers)), "head"]
+bar_panels({"what the rate is multiplied by": (names, layer_scales(layers, recipe.layer_decay))},
+           "Bars that rise from the embeddings over each layer to the head, which has 1.", "share of the rate")
+
+# %% [markdown]
+# The rate itself first rises, for a tenth of all steps, and then falls to 0, as in lesson 06. All numbers of a
+# fine-tuning stand in its `Recipe`; its defaults are what you see here.
+#
+# ## 5. When to stop
+#
+# A small task is soon known by heart. Then the loss on *train* goes on falling, and the loss on *valid* rises.
+# **Early stopping** looks at *valid* now and then, keeps the weights of the best look, and ends when several
+# looks in a row brought no gain.
+
+# %%
+from electra_tutorial.finetune import should_stop  # weave: exercise
+
+# %%
+curve = [0.69, 0.55, 0.48, 0.50, 0.49, 0.53]
+stops = [n for n in range(1, len(curve) + 1) if should_stop(curve[:n], patience=3)]
+assert stops[0] == 6  # looks 4, 5 and 6 did not go below 0.48
+print(f"after look {stops[0]}; the weights of look {curve.index(min(curve)) + 1} are kept")
+
+# %% [markdown]
+# Here is the whole loop. Nothing in it is new to you but the looks. Below it: eight reviews, in batches of four,
+# twice over. That is four steps, with a look after the second and the last.
+
+# %%
+from electra_tutorial.finetune import train  # weave: show
+
+# %%
+eight = task.train[:8]
+rows, labels = [tokenizer.encode(one.text).ids for one in eight], [one.label for one in eight]
+seen = train(model, rows, labels, Recipe(epochs=2, batch=4, looks=2), lambda model: {"loss": 0.0})
+assert [row["step"] for row in seen] == [2, 4]
+
+# %% [markdown]
+# ## 6. Fine-tune
+#
+# Everything together: your body, a new head, the recipe above.
+#
+# **Guess first.** Naive Bayes has read every review. So has this network, which has read 2.3 million words
+# before. By how much will it win, if it wins?
+
+# %%
+from electra_tutorial.finetune import finetune_sentiment, from_scratch
+
+
+def say(row):
+    print(f"epoch {row['epoch']:4.1f}   train loss {row['train_loss']:.3f}   "
+          f"valid loss {row['loss']:.3f}   valid accuracy {row['accuracy']:.3f}")
+
+
+recipe = replace(recipe, epochs=full_or_fast(recipe.epochs, 1), looks=full_or_fast(recipe.looks, 2))
+fit = finetune_sentiment(electra, tokenizer, recipe=recipe, task=task, tell=say)
+print(f"test: {fit.score:.3f}, interval {fit.interval[0]:.3f} to {fit.interval[1]:.3f}", *fit.notes)
+assert fit.interval[0] <= fit.score <= fit.interval[1] and fit.history
+
+# %%
+epochs = [row["epoch"] for row in fit.history]
+curves = {"loss (nats)": {"train": [row["train_loss"] for row in fit.history],
+                          "valid": [row["loss"] for row in fit.history]}}
+line_panels(curves, "The loss on the examples trained on falls; the loss on those held out falls less.",
+            "epochs", x=epochs, floor=(0.693, "a coin: log 2"))
+
+# %% [markdown]
+# Now the question of this course: what did pre-training bring? Take the *same network* with random weights,
+# and the same recipe.
+
+# %%
+scratch = finetune_sentiment(from_scratch(electra), tokenizer, recipe=recipe, task=task)
+for name, score, interval in (("naive Bayes", rival, (low, high)), ("from scratch", scratch.score, scratch.interval),
+                              ("pre-trained", fit.score, fit.interval)):
+    print(f"{name:13} {score:.3f}   {interval[0]:.3f} to {interval[1]:.3f}")
+expect(fit.score > 0.6, "It has learned something about reviews.")
+
+# %% [markdown]
+# Read it as it stands. BERT and ELECTRA win such a comparison by far: they have read a thousand times as much.
+# A model that has read two million words knows little of how people praise and scorn, and all the more of
+# which words go together.
+#
+# ## 7. Ask it
+#
+# Type sentences of your own. Try *not*, irony, and a word it cannot know.
+
+# %%
+from electra_tutorial.finetune import classify
+
+mine = ["A warm, funny and moving film.", "A dull, lifeless mess.", "Not bad at all.", "Hardly a masterpiece."]
+for text, (_, positive) in zip(mine, classify(fit, mine), strict=True):
+    print(f"{positive:4.0%} positive   {text}")
+assert abs(classify(fit, mine).sum(axis=1) - 1).max() < 1e-5
+
+# %% [markdown]
+# For a task of your own make a table with the columns *text* and *label*, and give `finetune_classes` what
+# `read_task("mine.csv")` returns.
+#
+# Now sentences about things that a shop sells, rated by the same people. No film in them: what carries over?
+
+# %%
+from electra_tutorial.finetune import accuracy_on
+
+other, interval = accuracy_on(fit, task.other)
+print(f"films {fit.score:.3f}; goods {other:.3f}, interval {interval[0]:.3f} to {interval[1]:.3f}")
+print("naive Bayes on goods:", round(naive_bayes(task.train, task.other)[0], 3))
+
+# %% [markdown]
+# ## 8. Where pre-training pays
+#
+# With few examples there is little to count, and what a model knows beforehand should weigh more. These curves
+# took some time, so they come with the course. `python benchmarks/finetune.py examples` makes them again.
+
+# %%
+from electra_tutorial.views.tuning import cures_picture, examples_picture, results_table
+
+print(results_table("examples"))
+examples_picture(whole=len(load_sentiment().train))
+
+# %% [markdown]
+# One point of it live, with the smallest number of examples. A few examples more or less make much of a
+# difference, so one run says little; the curves above are means over seeds.
+
+# %%
+number = full_or_fast(100, 16)
+few_recipe = replace(Recipe(), epochs=full_or_fast(30, 1), looks=full_or_fast(6, 1))
+for name, one in (("pre-trained", electra), ("from scratch", from_scratch(electra))):
+    small = finetune_sentiment(one, tokenizer, number, few_recipe, task=task)
+    print(f"{name:13} {number} examples: {small.score:.3f}")
+assert len(small.history) >= 1
+
+# %% [markdown]
+# ## 9. Overfitting, and six cures
+#
+# Take 500 examples, no dropout, no decay, the same rate for all layers, and train on and on.
+
+# %%
+bare = Recipe(epochs=full_or_fast(12, 1), layer_decay=1.0, weight_decay=0.0, dropout=0.0, patience=0,
+              looks=full_or_fast(8, 2))
+over = finetune_sentiment(electra, tokenizer, full_or_fast(500, 16), bare, task=task)
+curves = {"loss (nats)": {"train": [row["train_loss"] for row in over.history],
+                          "valid": [row["loss"] for row in over.history]}}
+expect(over.history[-1]["train_loss"] < 0.3 < over.history[-1]["loss"], "It knows 500 reviews by heart.")
+line_panels(curves, "The loss on train falls to nearly nothing, the loss on valid turns and rises.", "epochs",
+            x=[row["epoch"] for row in over.history], floor=(0.693, "a coin: log 2"))
+
+# %% [markdown]
+# The loss on *valid* can rise far while its accuracy hardly falls: the model is not wrong more often, it is
+# *surer* where it is wrong.
+#
+# **Guess first.** Dropout, weight decay, fewer layers, slower lower layers, early stopping, four times the
+# examples: which one helps most? Each was tried alone, over three seeds.
+
+# %%
+print(results_table("overfitting"))
+cures_picture()
+
+# %% [markdown]
+# ## 10. Where is the answer?
+#
+# A second task, of another form: given a question and a text, mark the answer. The facts are from the World
+# Factbook. **The questions were made by template**, so this is a toy: real questions are asked in words that
+# nobody foresaw. No country stands on two sides.
+
+# %%
+from electra_tutorial.tasks import load_questions
+
+questions = load_questions()
+limit = full_or_fast(None, 24)
+questions = replace(questions, **{side: getattr(questions, side)[:limit] for side in ("train", "valid", "test")})
+for one in questions.test[:3]:
+    print(one.context, "\n   ", one.question, "->", one.answer)
+assert all(one.context[one.start:].startswith(one.answer) for one in questions.train)
+
+# %% [markdown]
+# The model reads both at once, `[CLS] question [SEP] context [SEP]`, and the head gives each piece two numbers:
+# does the answer begin here, does it end here? The best pair wins, if it is one.
+
+# %%
+from electra_tutorial.finetune import best_span  # weave: exercise
+
+# %%
+begins, ends = torch.tensor([0.0, 0.0, 5.0]), torch.tensor([4.0, 1.0, 0.0])
+assert (begins.argmax().item(), ends.argmax().item()) == (2, 0)  # each alone: it ends before it begins
+assert best_span(begins, ends, longest=3) == (2, 2)
+
+# %% [markdown]
+# A text may be longer than the model reads. Then it reads **windows** that overlap, and the surest answer wins.
+
+# %%
+from electra_tutorial.finetune import window_starts  # weave: exercise
+
+# %%
+assert window_starts(41, 20, 10) == [0, 10, 20, 30]
+assert window_starts(20, 20, 10) == [0]
+covered = {place for start in window_starts(41, 20, 10) for place in range(start, start + 20)}
+assert set(range(41)) <= covered
+
+# %% [markdown]
+# *Port Louis* for *Louis* is better than *Lima*. So beside **exact match** stands **F1**, the harmonic mean of
+# precision and recall over words (Rajpurkar et al. 2016).
+
+# %%
+from electra_tutorial.finetune import span_f1  # weave: exercise
+
+# %%
+assert abs(span_f1(["in", "port", "louis"], ["port", "louis"]) - 0.8) < 1e-9  # 2 of 3, 2 of 2
+assert span_f1(["lima"], ["port", "louis"]) == 0
+
+# %% [markdown]
+# A rival without a network: take the sentence that shares most words with the question, and of that the
+# longest run of words that the question does not have.
+
+# %%
+from electra_tutorial.finetune import overlap_answer, score_answers
+
+exact, f1 = score_answers([overlap_answer(one.question, one.context) for one in questions.test], questions.test)
+print(f"the rival: exact {exact.mean():.3f}, F1 {f1.mean():.3f}")
+assert (exact <= f1 + 1e-9).all()
+
+# %%
+from electra_tutorial.finetune import finetune_questions
+
+reading = replace(Recipe(), epochs=full_or_fast(8, 1), looks=full_or_fast(8, 1))
+reader = finetune_questions(electra, tokenizer, questions, reading, tell=say)
+print(f"exact {reader.score:.3f}, interval {reader.interval[0]:.3f} to {reader.interval[1]:.3f}; "
+      f"F1 {reader.figures['f1']:.3f}", *reader.notes)
+expect(reader.score > 0.3, "It finds answers about countries it never read of.")
+
+# %%
+from electra_tutorial.finetune import answer_all
+from electra_tutorial.views.answers import answer_view
+
+one = questions.test[0]
+(answer,) = answer_all(reader.model, tokenizer, [(one.question, one.context)])
+assert one.context[answer.start:answer.end] == answer.text
+answer_view(one.question, one.context, answer, one.answer)
+
+# %% [markdown]
+# Now a text of yours. Ask it something that is *not* in the text: it answers all the same. It has no way to say
+# *I do not know*; SQuAD 2.0 was made to teach that.
+
+# %%
+asked = "What is the capital of Freedonia?"
+text = "People in Freedonia pay in clams. The capital of Freedonia is Glory. 12,000 people live in Freedonia."
+(answer,) = answer_all(reader.model, tokenizer, [(asked, text)])
+answer_view(asked, text, answer)
+
+# %% [markdown]
+# ## 11. One decision a word
+#
+# A third form. In each sentence two neighbours have changed places; find the first of the two. This is close to
+# what the discriminator did all along: *does this token belong here?* So it has a rival that needs no
+# fine-tuning at all, its own P(replaced).
+
+# %%
+import numpy as np
+
+from electra_tutorial.evaluation import piece_logits
+from electra_tutorial.finetune import encode_tags, finetune_tags
+from electra_tutorial.metrics import found
+from electra_tutorial.tasks import load_swaps
+
+swaps = load_swaps(most=full_or_fast(4000, 120))
+print(" ".join(swaps.test[0].words), "->", swaps.test[0].words[swaps.test[0].labels.index(1)])
+rows, labels, places = encode_tags(swaps.test, tokenizer, electra.preset.max_length)
+raw = [logits[starts] for logits, starts in zip(piece_logits(electra.discriminator, rows), places, strict=True)]
+wanted = [int(np.array(one)[starts].argmax()) for one, starts in zip(labels, places, strict=True)]
+chance = np.mean([1 / (len(starts) - 1) for starts in places])
+print(f"chance {chance:.3f}; P(replaced), not fine-tuned: {found(raw, wanted):.3f}")
+
+# %%
+tagger = finetune_tags(electra, tokenizer, swaps, replace(Recipe(), epochs=full_or_fast(4, 1), looks=2), tell=say)
+print(f"fine-tuned: {tagger.score:.3f}, interval {tagger.interval[0]:.3f} to {tagger.interval[1]:.3f}")
+expect(tagger.score > 2 * chance, "It finds words out of place.")
+
+# %% [markdown]
+# ## 12. No fine-tuning at all
+#
+# What does the model know about grammar by itself? Minimal pairs: *she knows* and *she know*. The discriminator
+# prefers the sentence that it takes for less tampered with, the generator the likelier one, and a bigram model,
+# which counted pairs of neighbours in the same text, does the same.
+
+# %%
+from electra_tutorial.corpus import load_corpus
+from electra_tutorial.exam import load_exam
+from electra_tutorial.probes import Bigram, score_by_phenomenon
+from electra_tutorial.training import prepare_text
+
+corpus = load_corpus("course", fallback=True)
+_, _, train_rows = prepare_text(electra.preset.with_changes(balance=0.0), corpus, tokenizer)
+bigram = Bigram(train_rows.ids, electra.preset.vocab_size)
+scored = score_by_phenomenon(load_exam(corpus).hard, electra, tokenizer, bigram, full_or_fast(60, 3))
+for row in scored:
+    print(f"{row['phenomenon'][:34]:34} {row['n']:4}  " + "  ".join(
+        f"{name} {row[name][0]:.2f} [{row[name][1]:.2f} {row[name][2]:.2f}]"
+        for name in ("discriminator", "generator", "bigram")))
+assert scored[-1]["n"] == sum(row["n"] for row in scored[:-1])
+
+# %% [markdown]
+# Where the two words that must agree stand side by side, counting does well. Look for the phenomena where it
+# does not. `electra-tutorial score PAIRS.tsv` does this for a file of yours, one `good<TAB>bad` a line.
+#
+# ## 13. Hand it on
+#
+# `transformers` has these very models. Export, load, compare.
+
+# %%
+import tempfile
+from pathlib import Path
+
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, logging
+
+from electra_tutorial.hub import export_tuned
+
+logging.disable_progress_bar()
+with tempfile.TemporaryDirectory() as place:
+    folder = export_tuned(fit, electra.preset, Path(place) / "reviews")
+    theirs = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    batch = AutoTokenizer.from_pretrained(folder)(mine, padding=True, return_tensors="pt")
+    with torch.no_grad():
+        odds = theirs(batch["input_ids"], batch["attention_mask"]).logits.softmax(dim=-1).numpy()
+assert abs(odds - classify(fit, mine)).max() < 1e-5
+print("the same answers:", [theirs.config.id2label[int(n)] for n in odds.argmax(axis=1)])
+
+# %% [markdown]
+# ## 14. What usually goes wrong
+#
+# - **It says the same to everything.** The rate is too high and the body was wrecked, or too low and the head
+#   never moved. Look at the loss of the first looks: it must fall below log 2.
+# - **Chosen with the test side.** Whatever you chose with it, it no longer judges.
+# - **Near-twins on two sides.** Then memory looks like understanding. Split by template, source or country.
+# - **One seed.** With 100 examples, another seed moves the score by several points.
+# - **A label for every piece of a word.** Label its first piece and leave the others out of the loss.
+# - **No plain rival.** A network that loses to counting words has not been shown to understand anything.
+#
+# ## 15. Questions
+#
+# <details><summary>1. Why is the generator thrown away, though it knows which word fits?</summary>
+#
+# It is a quarter as wide, and was made to be good enough to fool. The discriminator saw every token of every
+# sentence, and is the larger one (paper, section 3.2).
+# </details>
+#
+# <details><summary>2. Accuracy on valid stands still while its loss rises. What happened?</summary>
+#
+# The model became surer, also where it is wrong. The loss counts how sure, accuracy does not.
+# </details>
+#
+# <details><summary>3. What does `layer_decay` = 0 do?</summary>
+#
+# Every part below the head is multiplied by 0: the body stands still, and the head alone learns.
+# </details>
+#
+# <details><summary>4. Why is naive Bayes so good with many examples?</summary>
+#
+# Single words say most about a short review, and it counts each of them. It cannot see what *not* turns round.
+# </details>
+#
+# <details><summary>5. Why do windows overlap?</summary>
+#
+# An answer that an edge cuts in two stands whole in the next window.
+# </details>
+#
+# <details><summary>6. The reader is asked what is not in the text. Why does it answer?</summary>
+#
+# It chooses among the places of the text, and one of them is always the best.
+# </details>
+#
+# <details><summary>7. Two scores, .78 and .80, each good to .02. Is the second better?</summary>
+#
+# It may be luck. Score both on the same examples and over several seeds before you say so.
+# </details>
+#
+# ## 16. Where to read more
+#
+# - The ELECTRA paper (arXiv 2003.10555), section 3.1 and appendix B: how it is fine-tuned.
+# - Devlin et al. 2019, *BERT*, section 4: heads for a text, a span, a token.
+# - Rajpurkar et al. 2016, *SQuAD*: exact match and F1; 2018, *Know What You Don't Know*: no answer.
+# - Mosbach, Andriushchenko and Klakow 2021, *On the Stability of Fine-tuning BERT*: why seeds differ so much.
+#
+# Next: lesson 10, *is it a GAN?* The terms are in the [glossary](glossary.md).
+
+# %%
+from electra_tutorial.course.mine import progress
+
+progress(9)
