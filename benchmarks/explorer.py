@@ -19,7 +19,12 @@ from electra_tutorial.views.explorer import answer
 TEXT = ("The keys to the old wooden cabinet that my grandmother gave me last summer are lying on the small table "
         "near the window in the kitchen of the house.")
 ROUNDS = 50
-LIMIT = 150.0
+LIMIT = 150.0  # for a round, and for a round with a word of your own
+REQUESTS = {
+    "a round": {}, "and both models": {"compare": True},
+    "and a word of yours": {"mask": [2], "words": {"2": "grasshoppers"}},
+    "fool": {"kind": "fool", "number": 0, "word": "is"},
+}
 
 
 def main():
@@ -28,8 +33,7 @@ def main():
     request = {"seq": 0, "kind": "round", "text": TEXT, "mask": None, "own": {}, "temperature": 1.0, "seed": 0,
                "against": "base rate", "model": "asked", "compare": False}
     found = {}
-    for name, more in (("a round", {}), ("and both models", {"compare": True}), ("fool", {"kind": "fool", "number": 0,
-                                                                                          "word": "is"})):
+    for name, more in REQUESTS.items():
         answer(request | more, models)  # the first loads the model
         times, began = [], time.process_time()
         for seed in range(ROUNDS):
@@ -41,7 +45,7 @@ def main():
                        "mean_cpu_ms": round(1000 * (time.process_time() - began) / ROUNDS, 1)}
     tokens = len(answer(request, models)[0]["tokens"])
     print(json.dumps({"tokens": tokens, "threads": torch.get_num_threads(), "limit_ms": LIMIT, **found}, indent=1))
-    return 0 if found["a round"]["median_ms"] <= LIMIT else 1
+    return 0 if all(found[name]["median_ms"] <= LIMIT for name in ("a round", "and a word of yours")) else 1
 
 
 if __name__ == "__main__":

@@ -5,17 +5,18 @@ put in by a small generator; a low one says neither that a sentence is right nor
 
     T pieces of the sentence with [CLS] and [SEP]
 """
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from electra_tutorial.errors import UserError
-from electra_tutorial.judgement import find_model, judge
+from electra_tutorial.judgement import Sentence, find_model, judge, open_notes, play
 from electra_tutorial.model import Electra
+from electra_tutorial.tokens import MASK_ID, SPECIAL_TOKENS, word_groups
 
 CAUGHT = 0.5  # P(replaced) from which a word counts as caught
-# Sentences of our own for a game: put another word in place of the named one. With nearly any other word there
+# Sentences of our own for a game: put another word in place of the named one. With most other words there
 # the sentence is wrong, or false.
 FOOL = (
     ("The children are playing in the garden.", "are"),
@@ -108,6 +109,101 @@ def spaced_as(text, words, new):
         start = max(text.find(old, end), end)  # "[SEP]" is read as "[ SEP ]", so it may not stand there
         found, end = found + text[end:start] + word, start + len(old)
     return found + text[end:]
+
+
+# --- words of your own ----------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Slot:
+    """One piece of a sentence in which words were exchanged, and what stood there before."""
+
+    origin: int  # the place it comes from; of a word of yours, one of the word that went out
+    piece: str  # as typed; "" where the word that went out had fewer pieces
+    original: int  # its id; that of [MASK] if there is no one piece to compare with
+    id: int  # what stands there now
+    yours: bool
+
+
+def put_words(judgement, words, model=None, tokenizer=None):
+    """Put whole words of your own into a round: words, {a place: the word to stand there}.
+
+    The word that holds the place goes out with all its pieces, and yours comes in with as many as the vocabulary
+    cuts it into, so places behind it may move. All else stays as it was drawn. The generator reads [MASK] for each
+    piece of yours. Returns the `Judgement`, and a `Slot` for each of its pieces. Raises `UserError` for what is not
+    one known word, for a place in no word, and when the sentence grows longer than the model reads.
+    """
+    electra, tokenizer, _ = find_model(model, tokenizer)
+    slots = exchanged(judgement, words, tokenizer)
+    if not words:
+        return judgement, slots
+    if len(slots) > electra.preset.max_length:
+        raise UserError(f"With {' and '.join(words.values())} the sentence has {len(slots)} pieces, and this model "
+                        f"reads {electra.preset.max_length} at once: take a shorter word or sentence.")
+    mask = [n for n, slot in enumerate(slots) if slot.yours or slot.origin in judgement.mask]
+    opened = [n for n in mask if slots[n].origin in judgement.open and not slots[n].yours]
+    sentence = Sentence(judgement.text, [slot.piece for slot in slots], [slot.original for slot in slots],
+                        [[n for n, slot in enumerate(slots) if slot.origin in word] for word in judgement.words],
+                        judgement.word_texts, notes_with(judgement, words, opened, tokenizer))
+    judged = play(sentence, mask, [slots[n].id for n in mask], electra, tokenizer, judgement.base_rate,
+                  judgement.temperature, judgement.seed, top=max(map(len, judgement.proposals), default=5))
+    nothing = float("nan")  # the likelihood of an original that is no single piece
+    likely = [nothing if slots[n].yours and slots[n].original == MASK_ID else p
+              for n, p in zip(mask, judged.original_probabilities, strict=True)]
+    unedited = [judgement.p_unedited[slot.origin] for slot in slots]
+    return replace(judged, open=opened, notes=sentence.notes, original_probabilities=likely,
+                   p_unedited=unedited), slots
+
+
+def exchanged(judgement, words, tokenizer):
+    """A `Slot` for each piece of the sentence with the words put in."""
+    new = {}  # first place of a word that goes out -> ids that come in
+    for place, word in words.items():
+        group = next((group for group in judgement.words if place in group), None)
+        if group is None:
+            raise UserError(f"Place {place} belongs to no word: choose one of {choices_of(judgement)}.")
+        new[group[0]] = group, ids_of_word(word, tokenizer)
+    slots, out = [], set()
+    for place, piece in enumerate(judgement.pieces):
+        if place in new:
+            slots += slots_of(judgement, *new[place])
+            out.update(new[place][0])
+        elif place not in out:
+            slots.append(Slot(place, piece, judgement.ids[place], judgement.corrupted_ids[place], False))
+    return slots
+
+
+def slots_of(judgement, group, ids):
+    """The slots of one word of yours: piece for piece if it has as many as the other, else the word as a whole."""
+    if len(ids) == len(group):
+        return [Slot(place, judgement.pieces[place], judgement.ids[place], i, True)
+                for place, i in zip(group, ids, strict=True)]
+    whole = judgement.word_texts[judgement.words.index(group)]
+    most = max(group, key=lambda place: judgement.p_unedited[place])
+    return [Slot(most, "" if n else whole, MASK_ID, i, True) for n, i in enumerate(ids)]
+
+
+def ids_of_word(word, tokenizer):
+    """The ids of one word, one for each of its pieces. Raises `UserError` for what is none."""
+    encoding = tokenizer.encode(word.strip(), add_special_tokens=False)
+    many = len(word_groups(encoding))
+    if many != 1:
+        raise UserError(f"{word!r} is read as {many} words: type one.")
+    if min(encoding.ids) < len(SPECIAL_TOKENS):
+        raise UserError(f"{word!r} is a special token, or has characters that this vocabulary lacks: type another.")
+    return encoding.ids
+
+
+def choices_of(judgement):
+    """The words and the places where each begins, for a message."""
+    pairs = zip(judgement.words, judgement.word_texts, strict=True)
+    return " | ".join(f"{group[0]} {text}" for group, text in pairs if group)
+
+
+def notes_with(judgement, words, opened, tokenizer):
+    """The notes of a round, and one for each word of yours that the vocabulary cuts."""
+    kept = [note for note in judgement.notes if note not in open_notes(judgement.open)]
+    cut = {word: tokenizer.encode(word.strip(), add_special_tokens=False).tokens for word in words.values()}
+    return kept + open_notes(opened) + [f"“{word.strip()}” is not one piece of this vocabulary, which cuts it: "
+                                        f"{' '.join(pieces)}." for word, pieces in cut.items() if len(pieces) > 1]
 
 
 # --- many rounds ----------------------------------------------------------------------------------------------

@@ -14,7 +14,15 @@ from electra_tutorial.checkpoint import save
 from electra_tutorial.errors import UserError
 from electra_tutorial.judgement import judge
 from electra_tutorial.model import Electra
-from electra_tutorial.suspicion import FOOL, duel, exchange, suspicion_gained, unnoticed_fake, untrained
+from electra_tutorial.suspicion import (
+    FOOL,
+    duel,
+    exchange,
+    put_words,
+    suspicion_gained,
+    unnoticed_fake,
+    untrained,
+)
 from electra_tutorial.tokens import train_tokenizer
 from electra_tutorial.views import explorer
 from electra_tutorial.views.columns import columns_of, percent
@@ -28,8 +36,8 @@ torch.manual_seed(0)
 MODEL = Electra(toy_preset(vocab_size=TOKENIZER.get_vocab_size(), max_length=64)).eval()
 MODELS = {"toy": (MODEL, TOKENIZER), "fresh": (Electra(MODEL.preset).eval(), TOKENIZER)}
 TEXT = "The small dogs see the apple near the river."
-ASKED = {"seq": 1, "kind": "round", "text": TEXT, "mask": [2, 4], "own": {}, "seed": 3, "temperature": 1.0,
-         "against": "base rate", "model": "toy", "compare": False, "number": 0, "word": ""}
+ASKED = {"seq": 1, "kind": "round", "text": TEXT, "mask": [2, 4], "own": {}, "words": {}, "seed": 3,
+         "temperature": 1.0, "against": "base rate", "model": "toy", "compare": False, "number": 0, "word": ""}
 
 
 def ask(**changes):
@@ -73,7 +81,74 @@ def test_your_own_piece_is_put_in_and_the_others_are_drawn_as_before():
 
 
 def test_a_piece_for_a_place_that_is_no_longer_hidden_is_left_out():
-    assert "problem" not in ask(mask=[2], own={"4": "the"})[0]
+    assert ask(mask=[2], own={"4": "the"}, words={"4": "dog"})[0]["tokens"] == ask(mask=[2])[0]["tokens"]
+
+
+# --- a whole word of your own, which the tokenizer may cut ------------------------------------------------------
+LONG = "newspaper"  # several pieces of the toy vocabulary
+CUT = TOKENIZER.encode(LONG, add_special_tokens=False).tokens
+
+
+def test_a_word_of_several_pieces_takes_the_place_of_a_whole_word_and_the_rest_stays():
+    drawn, put = ask()[0], ask(words={"4": LONG})[0]
+    assert len(CUT) > 2 and "problem" not in put
+    word = drawn["tokens"][4]["word"]
+    before = [one for one in drawn["tokens"] if one["word"] != word]
+    yours = [one for one in put["tokens"] if one["yours"] == 4]
+    assert [one["sampled"] for one in yours] == CUT and all(one["known"] == "replaced" for one in yours)
+    assert [one["sampled"] for one in put["tokens"] if one["yours"] is None] == [one["sampled"] for one in before]
+    whole = judge(TEXT, MODEL, TOKENIZER).word_texts[word]
+    assert yours[0]["original"].lower() == whole.lower() and {one["original"] for one in yours[1:]} == {""}
+    assert put["mask"] == [2, 4], "the page goes on speaking of the places of the sentence as typed"
+    assert f"“{LONG}” is not one piece of this vocabulary, which cuts it: {' '.join(CUT)}." in put["notes"]
+    assert f"{yours[0]['original']} → {LONG} at places" in put["words"]
+    assert {place["own"] for place in put["places"] if put["tokens"][place["place"]]["yours"] == 4} == {LONG}
+
+
+def test_the_numbers_of_a_word_put_in_are_those_of_the_pass_on_the_longer_sentence():
+    base = judge(TEXT, MODEL, TOKENIZER, mask=[2, 4], seed=3)
+    judged, slots = put_words(base, {4: LONG}, MODEL, TOKENIZER)
+    ids = torch.tensor([judged.corrupted_ids])
+    with torch.no_grad():
+        passed = torch.sigmoid(MODEL.discriminator(ids, torch.ones_like(ids, dtype=torch.bool)))[0]
+    assert np.allclose(judged.p_replaced, passed, atol=1e-5)
+    kept = [(n, slot.origin) for n, slot in enumerate(slots) if not slot.yours]
+    assert all(judged.p_unedited[n] == base.p_unedited[origin] for n, origin in kept)
+    assert len(judged.words) == len(base.words) and judged.corrupted_words().count(LONG) == 1
+
+
+def test_a_short_word_may_take_the_place_of_a_long_one_and_the_same_word_is_no_fake():
+    text = f"The {LONG} is small."
+    base = judge(text, MODEL, TOKENIZER, mask=[3])
+    judged, slots = put_words(base, {3: "dog"}, MODEL, TOKENIZER)
+    short = TOKENIZER.encode("dog", add_special_tokens=False).tokens
+    assert len(judged.pieces) == len(base.pieces) - len(CUT) + len(short)
+    assert judged.corrupted_words()[1] == "dog" and sum(judged.word_labels()) == 1
+    same, _ = put_words(base, {3: LONG}, MODEL, TOKENIZER)
+    assert same.corrupted == base.pieces and not any(same.labels)
+
+
+def test_a_word_of_your_own_is_read_by_the_other_models_too():
+    first, second = ask(words={"4": LONG}, compare=True)[0]["others"]
+    assert [one["sampled"] for one in first["words"]] == [one["sampled"] for one in second["words"]]
+    assert LONG in [one["sampled"] for one in second["words"] if one["changed"]]
+    assert not second["notes"], "it has the same vocabulary"
+
+
+def test_the_twin_shows_the_word_as_the_page_does():
+    text = Page(ask(words={"4": LONG})[1]).text
+    assert all(piece in text for piece in CUT) and f"→ {LONG} at places" in text
+
+
+@pytest.mark.parametrize(("words", "says"), [
+    ({"4": "two words"}, "read as 2 words: type one"), ({"4": "ξ"}, "characters that this vocabulary lacks"),
+    ({"4": "[MASK]"}, "special token"), ({"4": "!?"}, "type one"), ({"4": LONG * 8}, "take a shorter word"),
+    ({"4": 7}, "could not be answered"),
+])
+def test_what_is_no_word_is_said_and_the_next_input_works(words, says):
+    widget = play(mask=ASKED["mask"])
+    assert says in send(widget, words=words)["problem"]
+    assert "problem" not in send(widget, words={})
 
 
 def test_the_same_fakes_are_shown_to_every_model():
@@ -110,11 +185,14 @@ def test_bad_input_gets_a_sentence_and_the_next_input_works(changes, says):
     assert says in shown["problem"] and says in Page(widget.static()).text.replace("&#x27;", "'")
     better = send(widget, **{name: ASKED[name] for name in changes})
     assert "problem" not in better and better["seq"] == 2
+    assert says not in Page(widget.static()).text.replace("&#x27;", "'"), "the twin goes on too"
 
 
 @pytest.mark.parametrize(("changes", "notes"), [
     ({"text": "dog " * 1250 + "x"}, "of 5,001 characters the first 5,000"), ({"text": "ξξξ δδδ"}, "never saw this"),
     ({"text": "dog " * 100}, "The text was cut: this model reads 64"), ({"text": "李华去了北京。"}, "[UNK]"),
+    ({"text": "☃ ☂ ★"}, "never saw this"),
+    ({"text": "The small dogs see the apple &amp; ☃"}, "[UNK] stands for"),
 ])
 def test_text_that_cannot_be_read_as_it_is_says_so(changes, notes):
     data, picture = ask(**changes, mask=None)
@@ -175,6 +253,18 @@ def test_of_requests_that_come_while_one_is_answered_the_last_wins(monkeypatch):
         thread.join(10)
     assert widget.answer["seq"] == 3 and answered == [1, 3], "the one in between is not even computed"
     assert widget.answer["tokens"] == answer(widget.request, MODELS)[0]["tokens"]
+
+
+def test_a_widget_that_is_shown_twice_keeps_both_its_twins_up_to_date(monkeypatch):
+    shown, updated = [], []
+    monkeypatch.setattr("IPython.display.display", lambda *given, **more: shown.append(more))
+    monkeypatch.setattr("IPython.display.update_display", lambda html, display_id: updated.append(display_id))
+    widget = play()
+    widget._ipython_display_()
+    widget._ipython_display_()
+    send(widget, mask=[1])
+    places = {more["display_id"] for more in shown if "display_id" in more}
+    assert places == set(updated) == {widget.twin}, "one name for both places: a kernel updates all of that name"
 
 
 def test_two_explorers_know_nothing_of_one_another():

@@ -96,10 +96,10 @@ def rows_shown(judgement, columns, against):
 def summary(judgement):
     """The strip in words: what was replaced by what, whether it was caught, and what is most suspected."""
     most = judgement.most_suspect
-    places = [place for place in judgement.mask if truth_of(judgement, place) == "replaced"]
-    parts = [replacement_in_words(judgement, place) for place in places[:4]]
-    if len(places) > 4:
-        parts.append(f"and {len(places) - 4} more")
+    found = replacements(judgement)
+    parts = [replacement_in_words(judgement, places) for places in found[:4]]
+    if len(found) > 4:
+        parts.append(f"and {len(found) - 4} more")
     if not parts:
         parts = ["nothing was replaced" if judgement.mask else "read as it is, nothing hidden"]
     return (f"{judgement.special.count(False)} pieces: {', '.join(parts)}. "
@@ -107,11 +107,23 @@ def summary(judgement):
             f"the base rate is {percent(judgement.base_rate)}.")
 
 
-def replacement_in_words(judgement, place):
+def replacements(judgement):
+    """The places of each replaced piece; all places of a whole word that went in for one of more or fewer pieces."""
+    found = []
+    for place in judgement.mask:
+        if truth_of(judgement, place) == "replaced":
+            if judgement.pieces[place]:
+                found.append([])
+            found[-1].append(place)
+    return found
+
+
+def replacement_in_words(judgement, places):
     """One replacement, such as "are -> is at place 3 (72%, caught)"."""
-    p = judgement.p_replaced[place]
-    return (f"{judgement.pieces[place]} → {judgement.corrupted[place]} at place {place} "
-            f"({percent(p)}, {verdict(p, 'replaced')})")
+    p, (first, *others) = max(judgement.p_replaced[place] for place in places), places
+    new = "".join([judgement.corrupted[first], *(judgement.corrupted[place].removeprefix("##") for place in others)])
+    at = f"places {first}-{places[-1]}" if others else f"place {first}"
+    return f"{judgement.pieces[first]} → {new} at {at} ({percent(p)}, {verdict(p, 'replaced')})"
 
 
 def word_columns(judgement, words):
@@ -153,7 +165,7 @@ def drawn_in_words(judgement, number):
     """Which piece was put in, how likely it was, and how likely the original."""
     place = judgement.mask[number]
     drawn = f"put in: {judgement.samples[number]} ({percent(judgement.sample_probabilities[number])})"
-    if place in judgement.open:
-        return drawn
+    if place in judgement.open or math.isnan(judgement.original_probabilities[number]):
+        return drawn  # there is no one piece to compare with
     original = f"{judgement.pieces[place]} ({percent(judgement.original_probabilities[number])})"
     return f"{drawn}; the original: {original}"

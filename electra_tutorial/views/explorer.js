@@ -12,6 +12,7 @@ function render({ model, el }) {
   let open = null; // the hidden place whose proposals are shown
   let reached = 1; // the token that Tab reaches
   let lost = false;
+  let typedAt = null; // the hidden place for which a word was typed last, until something else is asked
 
   begin(model, el, "Replacement explorer");
   const head = h("div", { class: "controls" });
@@ -26,6 +27,7 @@ function render({ model, el }) {
 
   // Ask for something else. Requests count up; an answer to an older one is not drawn.
   function ask(changes) {
+    typedAt = null;
     clearTimeout(typing);
     clearTimeout(waiting);
     waiting = setTimeout(() => { lost = true; draw(); }, PATIENCE);
@@ -53,6 +55,10 @@ function render({ model, el }) {
       const found = answer();
       problem.replaceChildren(...[lost ? LOST : null, found.problem].filter(Boolean).map(
         (words) => h("p", { class: "problem" }, words)));
+      // Said beside the field that it comes from: in the box of a place, else below the controls.
+      const box = typedAt !== null && found.problem ? drawing.querySelector(".place") : null;
+      if (box) box.append(problem);
+      else drawing.before(problem);
       if (found.problem || found.kind !== request().kind) {
         said.replaceChildren();
         return; // the last picture stays
@@ -74,7 +80,7 @@ function render({ model, el }) {
       head.replaceChildren(...Object.keys(PARTS).map((kind) => button(PARTS[kind], () => ask({ kind }), {
         "data-key": `part-${kind}`, "aria-pressed": String(kind === made), class: "part",
       })), labelled("Model", field("model", h("select", {
-        onchange: (event) => ask({ model: event.target.value, own: {} }),
+        onchange: (event) => ask({ model: event.target.value, own: {}, words: {} }),
       }, options(setting.models, request().model)))));
       controls.replaceChildren(...{ round: roundControls, fool: foolControls, duel: duelControls }[made]());
       drawing.replaceChildren();
@@ -125,7 +131,7 @@ function render({ model, el }) {
   }
 
   function roundControls() {
-    const written = (event) => () => ({ text: event.target.value, mask: null, own: {} });
+    const written = (event) => () => ({ text: event.target.value, mask: null, own: {}, words: {} });
     return [
       labelled("Sentence", field("text", h("textarea", {
         rows: 2, value: request().text, spellcheck: "false", oninput: (event) => later(written(event)),
@@ -138,12 +144,12 @@ function render({ model, el }) {
       labelled("or pick one", h("select", {
         ...keyOf("pick"),
         onchange: (event) => {
-          if (event.target.value) ask({ text: event.target.value, mask: null, own: {} });
+          if (event.target.value) ask({ text: event.target.value, mask: null, own: {}, words: {} });
         },
       }, h("option", { value: "" }, "…"), options(setting.sentences, null))),
-      button("Hide 15 % at random", () => ask({ mask: null, own: {}, seed: next() }), keyOf("hide")),
-      button("Draw again", () => ask({ mask: answer().mask ?? null, own: {}, seed: next() }), keyOf("again")),
-      button("Hide nothing", () => ask({ mask: [], own: {} }), keyOf("nothing")),
+      button("Hide 15 % at random", () => ask({ mask: null, own: {}, words: {}, seed: next() }), keyOf("hide")),
+      button("Draw again", () => ask({ mask: answer().mask ?? null, own: {}, words: {}, seed: next() }), keyOf("again")),
+      button("Hide nothing", () => ask({ mask: [], own: {}, words: {} }), keyOf("nothing")),
       ...heat(), seedField(),
       labelled("Colour compares with", field("against", h("select", {
         onchange: (event) => ask({ against: event.target.value }),
@@ -193,7 +199,7 @@ function render({ model, el }) {
       h("div", { class: "strip", dir: "ltr", role: "toolbar", "aria-label": "Tokens", onkeydown: arrows },
         h("div", { class: "names" }, rows.map((row) => h("span", { class: `row-${row}` }, NAMES[row]))),
         words.map((word) => h("div", { class: word.pieces.length > 1 ? "word joined" : "word" }, word.pieces))),
-      legend(setting.legends[request().against], found),
+      legend(found.legend),
       ...found.notes.map(note), drawPlace(found), ...found.others.map(drawReader),
     ].filter(Boolean);
   }
@@ -207,7 +213,7 @@ function render({ model, el }) {
     const truth = [token.truth, token.verdict].filter(Boolean).join(", ");
     const cells = {
       place: () => String(place),
-      original: () => token.special ? h("span", {}, token.original) : button(h("bdi", {}, token.original),
+      original: () => token.special || !token.original ? h("span", {}, token.original) : button(h("bdi", {}, token.original),
         () => toggle(place, found), {
           class: "token", "aria-pressed": String(token.hidden), "data-key": `token-${place}`, "data-roving": true,
           tabindex: place === reached ? 0 : -1, onfocus: () => { reached = place; },
@@ -229,25 +235,42 @@ function render({ model, el }) {
     return h("div", { class: "piece" }, rows.map((row) => h("span", { class: `row-${row}` }, cells[row]())));
   }
 
+  // Hide a token or show it again; a word of yours goes out, and what was typed stands there again.
   function toggle(place, found) {
+    const { origin, yours } = found.tokens[place];
     const mask = new Set(found.mask);
     const own = { ...request().own };
-    if (!mask.delete(place)) {
-      mask.add(place);
+    const words = { ...request().words };
+    if (!mask.delete(yours ?? origin)) {
+      mask.add(origin);
       open = place;
     }
-    delete own[place];
-    ask({ mask: [...mask].sort((a, b) => a - b), own });
+    delete own[origin];
+    delete words[yours];
+    ask({ mask: [...mask].sort((a, b) => a - b), own, words });
   }
 
-  // What the generator proposed at one hidden place; each proposal, or a piece of your own, can be put in.
+  // What the generator proposed at one hidden place; each proposal, or a word of your own, can be put in.
   function drawPlace(found) {
     const one = found.places.find((place) => place.place === open);
     if (!one) return null;
-    const put = (piece) => ask({ mask: found.mask, own: { ...request().own, [one.place]: piece } });
+    const { origin, yours } = found.tokens[one.place];
+    const put = (piece) => {
+      const words = { ...request().words };
+      delete words[yours ?? origin];
+      ask({ mask: found.mask, own: { ...request().own, [yours ?? origin]: piece }, words });
+    };
+    // A word takes the place of the whole word there; what begins with ## is one piece.
+    const type = (text) => {
+      const own = { ...request().own };
+      delete own[yours ?? origin];
+      if (text.trim().startsWith("##")) put(text);
+      else ask({ mask: found.mask, own, words: { ...request().words, [yours ?? origin]: text } });
+      typedAt = one.place;
+    };
     const own = h("input", {
       type: "text", value: one.own, autocomplete: "off", spellcheck: "false", "data-key": "own",
-      onkeydown: (event) => { if (event.key === "Enter") put(event.target.value); },
+      onkeydown: (event) => { if (event.key === "Enter") type(event.target.value); },
     });
     return h("div", { class: "place", role: "group", "aria-label": `Place ${one.place}` },
       h("p", {}, h("b", {}, `Place ${one.place}`), ": the generator's likeliest pieces. Click one to put it in."),
@@ -255,8 +278,8 @@ function render({ model, el }) {
         [h("bdi", {}, piece), ` ${p}`, h("span", { class: "bar", style: `width:${Math.max(1, 100 * share)}%` })],
         () => put(piece), { "data-key": `top-${rank}`, "aria-label": `Put in ${piece}, ${p}` }))),
       h("p", {}, one.drawn),
-      h("div", { class: "controls" }, labelled(`Your own piece at place ${one.place}`, own),
-        button("Put it in", () => put(own.value), keyOf("put own"))));
+      h("div", { class: "controls" }, labelled(`Your own word at place ${one.place}`, own),
+        button("Put it in", () => type(own.value), keyOf("put own"))));
   }
 
   function drawReader(one) {
@@ -274,7 +297,7 @@ function render({ model, el }) {
         "caught when it is the most suspected word, or gets 50 % or more."),
       h("p", {}, "As written:"), drawWords(found.before, ""),
       ...(found.after.length ? [h("p", {}, "With your word:"), drawWords(found.after, "yours")] : []),
-      legend(setting.legends["base rate"], null, "Ring: your word."), ...found.notes.map(note),
+      legend(found.legend, "Ring: your word."), ...found.notes.map(note),
     ];
   }
 
@@ -299,8 +322,8 @@ function render({ model, el }) {
   }
 
   // --- both ---
-  function legend(scale, found, rings = "Ring: really replaced; dotted: hidden, but no fake.") {
-    return h("p", { class: "legend" }, `Colour: how far from ${scale.what}${found ? ` (base rate ${found.base})` : ""}. `,
+  function legend(scale, rings = "Ring: really replaced; dotted: hidden, but no fake.") {
+    return h("p", { class: "legend" }, `Colour: how far from ${scale.what}. `,
       scale.steps.map((step) => h("span", { style: `background-color:${step.colour}` }, step.label)),
       ` ${rings}`);
   }

@@ -14,7 +14,7 @@ import traitlets
 
 from electra_tutorial.errors import UserError
 from electra_tutorial.judgement import judge, rejudge
-from electra_tutorial.suspicion import FOOL, duel, exchange, untrained
+from electra_tutorial.suspicion import FOOL, duel, exchange, put_words, untrained
 from electra_tutorial.views.columns import (
     best_guess,
     columns_of,
@@ -24,7 +24,7 @@ from electra_tutorial.views.columns import (
     word_columns,
 )
 from electra_tutorial.views.live import STYLE, Live, front_end, paper, said_html
-from electra_tutorial.views.strip import compare_strips, shade, token_strip
+from electra_tutorial.views.strip import compare_strips, compared_with, scale, shade, token_strip
 
 LONGEST = 5000  # characters of a text that are looked at
 HOTTEST = 100  # the highest temperature
@@ -51,8 +51,7 @@ class Explorer(Live):
     def __init__(self, models, first, part):
         self.models, self.picture, self.won, self.lock = models, "", {}, threading.Lock()
         setting = {"models": list(models), "sentences": list(SENTENCES), "part": part, "hottest": HOTTEST,
-                   "fool": [{"text": text, "word": word} for text, word in FOOL],
-                   "legends": {against: legend_of(against) for against in ("base rate", "unedited")}}
+                   "fool": [{"text": text, "word": word} for text, word in FOOL]}
         super().__init__(setting=setting, request=first)
         self.reply(first)
         self.observe(lambda change: self.reply(change["new"]), "request")
@@ -95,8 +94,8 @@ def explore(text=SENTENCES[0], models=None, part="round", mask=None, seed=0, tem
     if not models:
         raise UserError("There is no model to explore: give {name: model}.")
     first = {"seq": 0, "kind": part, "text": text, "mask": None if mask is None else list(mask), "own": {},
-             "seed": seed, "temperature": temperature, "against": "base rate", "model": next(iter(models)),
-             "compare": False, "number": 0, "word": ""}
+             "words": {}, "seed": seed, "temperature": temperature, "against": "base rate",
+             "model": next(iter(models)), "compare": False, "number": 0, "word": ""}
     return Explorer(models, first, part)
 
 
@@ -139,24 +138,52 @@ def one_thread():
 def play_round(request, models):
     """One round: places hidden and filled, every piece judged; on request by the other models too."""
     text, notes = cut(request.get("text"))
-    model = model_of(request, models)
-    seed, temperature = whole(request.get("seed"), "seed"), heat(request.get("temperature"))
-    against = request.get("against") or "base rate"
-    judged = judge(text, *model, mask=request.get("mask"), seed=seed, temperature=temperature)
-    own = {int(place): piece for place, piece in (request.get("own") or {}).items() if piece.strip()}
-    if own := {place: piece for place, piece in own.items() if place in judged.mask}:
-        samples = [own.get(place, drawn) for place, drawn in zip(judged.mask, judged.samples, strict=True)]
-        judged = judge(text, *model, mask=judged.mask, seed=seed, temperature=temperature, samples=samples)
-    columns = columns_of(judged, against)
-    data = {"tokens": tokens_of(judged, columns), "places": places_of(judged, own), "mask": judged.mask,
-            "words": summary(judged), "notes": notes + judged.notes, "base": percent(judged.base_rate),
+    model, against = model_of(request, models), request.get("against") or "base rate"
+    drawn, own = draw_round(request, text, model)
+    words = yours_in(request, "words", drawn)
+    judged, slots = put_words(drawn, words, *model)
+    tokens = tokens_of(judged, columns_of(judged, against))
+    for token, slot in zip(tokens, slots, strict=True):
+        token |= {"origin": slot.origin, "yours": key_of(slot, drawn, words)}
+    data = {"tokens": tokens, "places": places_of(judged, tokens, {**own, **words}), "mask": drawn.mask,
+            "words": summary(judged), "notes": notes + judged.notes, "legend": legend_of(judged, against),
             "score": score_of(judged), "others": []}
     picture = token_strip(judged, against).html
     if request.get("compare") and len(models) > 1:
-        readers = [(name, rejudge(judged, *pair(models[name]))) for name in models]
+        readers = [(name, read_again(drawn, judged, words, pair(models[name]))) for name in models]
         data["others"] = [reader(name, one, judged) for name, one in readers]
         picture += compare_strips(readers).html
     return data, picture
+
+
+def draw_round(request, text, model):
+    """The round with what was drawn, but for single pieces of yours: (`Judgement`, {place: piece})."""
+    more = {"seed": whole(request.get("seed"), "seed"), "temperature": heat(request.get("temperature"))}
+    judged = judge(text, *model, mask=request.get("mask"), **more)
+    if own := yours_in(request, "own", judged):
+        samples = [own.get(place, drawn) for place, drawn in zip(judged.mask, judged.samples, strict=True)]
+        judged = judge(text, *model, mask=judged.mask, samples=samples, **more)
+    return judged, own
+
+
+def yours_in(request, name, judged):
+    """{place: what you typed or chose} for the places that are hidden."""
+    typed = {int(place): text for place, text in (request.get(name) or {}).items() if text.strip()}
+    return {place: text for place, text in typed.items() if place in judged.mask}
+
+
+def key_of(slot, drawn, words):
+    """The place at which the page asked for the word of yours that a piece belongs to, or None."""
+    if not slot.yours:
+        return None
+    group = next(group for group in drawn.words if slot.origin in group)
+    return next(place for place in words if place in group)
+
+
+def read_again(drawn, judged, words, model):
+    """The same fakes read by another model, which may have another vocabulary."""
+    again = rejudge(drawn, *model)
+    return put_words(again, words, *model)[0] if again.pieces == drawn.pieces else rejudge(judged, *model)
 
 
 def play_fool(request, models):
@@ -165,13 +192,14 @@ def play_fool(request, models):
     new = request.get("word") or ""
     if not new.strip():
         judged = judge(text, *model_of(request, models), mask=[])
-        return {"before": words_of(judged), "after": [], "notes": [], "words": ""}, token_strip(judged).html
+        data = {"before": words_of(judged), "after": [], "notes": [], "words": "", "legend": legend_of(judged)}
+        return data, token_strip(judged).html
     found = exchange(text, word, cut(new)[0], *model_of(request, models))
     after, p = found.after, percent(found.suspicion)
     said = f"{word} → {after.word_texts[found.number]}: {p}, {'caught' if found.caught else 'it went unnoticed'}. " \
            f"The detector {best_guess(after, after.word_texts, judged=False)}"
     data = {"before": words_of(found.before), "after": words_of(after, found.number), "caught": found.caught,
-            "notes": after.notes, "words": said}
+            "notes": after.notes, "words": said, "legend": legend_of(after)}
     return data, compare_strips([("with your word", after)]).html + paper(said)
 
 
@@ -248,10 +276,10 @@ def tokens_of(judged, columns):
             for place, column in enumerate(columns)]
 
 
-def places_of(judged, own):
+def places_of(judged, tokens, own):
     """One dict a hidden place: what the generator proposed there, what was put in, and what is yours."""
-    return [{"place": place, "piece": judged.pieces[place], "own": own.get(place, ""),
-             "drawn": drawn_in_words(judged, number),
+    asked = [one["origin"] if one["yours"] is None else one["yours"] for one in tokens]
+    return [{"place": place, "own": own.get(asked[place], ""), "drawn": drawn_in_words(judged, number),
              "top": [{"piece": piece, "p": percent(p), "share": round(p, 4)}
                      for piece, p in judged.proposals[number]]}
             for number, place in enumerate(judged.mask)]
@@ -281,11 +309,11 @@ def reader(name, judged, first):
             "words": words, "notes": [note for note in judged.notes if note not in first.notes]}
 
 
-def legend_of(against):
-    """The scale of colours: what they compare with, and colours with their labels."""
-    steps = (-4, -2, 0, 2, 4)
-    what = "the base rate" if against == "base rate" else "the unedited sentence"
-    return {"what": what, "steps": [{"colour": shade(n), "label": f"odds ×{math.exp(n):.2g}"} for n in steps]}
+def legend_of(judged, against="base rate"):
+    """The scale of colours, as in a strip: what they compare with, and five colours with their labels."""
+    reference = judged.base_rate if against == "base rate" else None
+    return {"what": compared_with(reference),
+            "steps": [{"colour": colour, "label": label} for colour, label in scale(reference)]}
 
 
 def shown(p):

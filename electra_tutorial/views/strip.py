@@ -139,17 +139,26 @@ def shade(nats):
 
 def legend(reference, rings="Ring: really replaced; dotted: hidden, but no fake."):
     """What the colours mean: five of them with their probabilities, or by how much the odds moved."""
+    swatches = "".join(swatch(colour, label) for colour, label in scale(reference))
+    said = f"Colour: how far from {compared_with(reference)}. {swatches}<br>{rings}"
+    return f'<div style="font-size:12px;{PALE_INK}margin:0 0 4px 0">{said}</div>'
+
+
+def scale(reference):
+    """Five colours and what each stands for: P(replaced) around a reference; without one, a factor of the odds."""
     steps = (-4, -2, 0, 2, 4)
-    labels = [percent(probability_at(n, reference)) if reference else f"×{math.exp(n):.2g}" for n in steps]
-    swatches = "".join(swatch(n, label) for n, label in zip(steps, labels, strict=True))
-    compared = f"the base rate, {percent(reference)}" if reference else "the odds before the replacements"
-    return (f'<div style="font-size:12px;{PALE_INK}margin:0 0 4px 0">Colour: how far from {compared}. '
-            f"{swatches}<br>{rings}</div>")
+    labels = [percent(probability_at(n, reference)) if reference else f"odds ×{math.exp(n):.2g}" for n in steps]
+    return [(shade(n), label) for n, label in zip(steps, labels, strict=True)]
 
 
-def swatch(nats, label):
+def compared_with(reference):
+    """What the colours compare with, in words."""
+    return f"the base rate, {percent(reference)}" if reference else "the unedited sentence"
+
+
+def swatch(colour, label):
     """One colour of the scale with what it stands for."""
-    style = f"display:inline-block;background-color:{shade(nats)};{INK}padding:0 6px;margin:0 1px"
+    style = f"display:inline-block;background-color:{colour};{INK}padding:0 6px;margin:0 1px"
     return span(label, style)
 
 

@@ -26,7 +26,7 @@ from electra_tutorial.views.curves import (
 )
 from electra_tutorial.views.live import STYLE, Live, Said, front_end
 from electra_tutorial.views.picture import GREY, Picture, new_figure
-from electra_tutorial.views.strip import shade
+from electra_tutorial.views.strip import scale, shade
 
 
 class Timelapse(Live):
@@ -87,8 +87,8 @@ def film_of(timelapse, history, base_rate):
         "curves": [{"name": FIGURES[key][0], "colour": colour, "dash": dash,
                     "points": np.column_stack(points_of(history, key, moments)).round(4).tolist()}
                    for (key, colour, _), dash in zip(EXAM, ("", "6 3", "2 3"), strict=True)],
-        "base": percent(base_rate), "scale": [{"colour": shade(n), "label": f"odds ×{np.exp(n):.2g}"}
-                                              for n in (-4, -2, 0, 2, 4)],
+        "base": percent(base_rate),
+        "scale": [{"colour": colour, "label": label} for colour, label in scale(base_rate)],
     }
 
 
@@ -128,8 +128,8 @@ def timelapse_and_exam(timelapse, history, sentence=1, base_rate=0.12):
     end.set_ylabel("P(replaced) at the end", fontsize=8)
     above.set_title(probe["text"], fontsize=10)
     above.tick_params(bottom=False)
-    bar = figure.colorbar(image, ax=above, pad=0.12, label="odds against the base rate")
-    bar.set_ticks(range(-4, 5, 2), labels=[f"×{np.exp(n):.2g}" for n in range(-4, 5, 2)])
+    bar = figure.colorbar(image, ax=above, pad=0.12, label="P(replaced); white: the base rate")
+    bar.set_ticks(range(-4, 5, 2), labels=[label for _, label in scale(base_rate)])
     draw_exam_below(below, history, moments)
     return Picture(figure, f"{timelapse_in_words(probe, p, moments)} Below: {exam_in_words(history, float('inf'))} "
                            "at last.")
