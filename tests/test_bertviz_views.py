@@ -10,7 +10,7 @@ import pytest
 from electra_tutorial.errors import UserError
 from electra_tutorial.heads import Look
 from electra_tutorial.views import bertviz_views
-from electra_tutorial.views.bertviz_views import MOST_PIECES, head_view, model_view, neuron_view
+from electra_tutorial.views.bertviz_views import KEYS, MOST_PIECES, head_view, model_view, neuron_view
 
 VIEWS = pytest.mark.parametrize("view", [head_view, model_view, neuron_view], ids=lambda view: view.__name__)
 EVIL = ["[CLS]", "</script>", "<img src=x onerror=alert(1)>", "&amp;", "'", '"', "[SEP]"]
@@ -81,6 +81,12 @@ def test_a_view_stands_below_its_static_twin_which_says_in_words_what_it_shows(v
     shown = view(look_of(["[CLS]", "she", "have", "[SEP]"]))._repr_html_()
     assert shown.index("<img") < shown.index("<iframe title=")
     assert len(re.search(r'alt="([^"]*)"', shown)[1].split()) > 8
+
+
+@VIEWS
+def test_a_view_brings_the_script_of_its_keys_and_says_which_there_are(view):
+    framed = view(look_of(["[CLS]", "she", "have", "[SEP]"]))
+    assert code(framed).endswith(KEYS) and "By keys: Tab" in framed.page and "Enter" in framed.page
 
 
 def test_another_bertviz_that_loads_more_is_refused():

@@ -2,8 +2,9 @@
 
 bertviz (Vig 2019) loads three libraries from the network each time it draws, so offline it stays blank. Here its own
 code is left as it is, and put into a page of its own, an `<iframe>`, together with d3 (from mpld3) and jQuery (from
-XStatic-jQuery), compressed. Every view stands below its static twin, which it hides once it has drawn: an untrusted
-notebook drops the frame and shows the twin, and so does a browser without scripts.
+XStatic-jQuery), compressed, and with `bertviz_keys.js`, which does by keys what bertviz does by pointer only. Every
+view stands below its static twin, which it hides once it has drawn: an untrusted notebook drops the frame and shows
+the twin, and so does a browser without scripts.
 """
 import base64
 import gzip
@@ -11,6 +12,7 @@ import html
 import json
 import re
 from importlib import resources
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -25,7 +27,9 @@ SCRIPT = re.compile(r'<script type="text/javascript">(.*?)</script>', re.S)
 HIDDEN = {"<": "\ue000", ">": "\ue001", "&": "\ue002"}  # until bertviz has written its JSON; then as \u003c and so on
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>
 <style>:root {{ color-scheme: light }} body {{ margin: 4px; background: #fff; color: #111; overflow-x: auto }}
-svg text {{ fill: #111 }} select {{ font-size: 14px }}</style></head><body>{body}
+svg text {{ fill: #111 }} select {{ font-size: 14px }} :focus-visible {{ outline: 3px solid #005a8f }}
+#keys {{ margin: 4px 0; font: 12px system-ui, sans-serif; color: #595959 }}</style></head><body>{body}
+<p id="keys">By keys: Tab goes from row to row, the arrow keys along a row; {keys}</p>
 <script>(async () => {{
   const bytes = Uint8Array.from(atob("{code}"), (letter) => letter.charCodeAt(0));
   const unpacked = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
@@ -45,6 +49,7 @@ svg text {{ fill: #111 }} select {{ font-size: 14px }}</style></head><body>{body
   new MutationObserver(drawn).observe(document.body, {{ childList: true, subtree: true }});
   document.body.append(script);
 }})();</script></body></html>"""
+KEYS = (Path(__file__).resolve().parent / "bertviz_keys.js").read_text("utf-8")
 LIBRARY = "window.require = {{ config() {{}} }}; window.requirejs = (names, make) => make(window.jQuery, window.d3);"
 
 
@@ -74,7 +79,8 @@ def head_view(look, layer=None, heads=None):
 
     pieces, attentions, cut = shortened(look)
     made = view(batches(attentions), hidden(pieces), layer=layer, heads=heads, html_action="return")
-    return framed("Head view", look, cut, made, attention_grid(pieces, attentions))
+    keys = "Enter shows or hides a head's lines, Shift with Enter shows this head alone."
+    return framed("Head view", look, cut, made, attention_grid(pieces, attentions), keys)
 
 
 def model_view(look):
@@ -83,7 +89,7 @@ def model_view(look):
 
     pieces, attentions, cut = shortened(look)
     made = view(batches(attentions), hidden(pieces), display_mode="light", html_action="return")
-    return framed("Model view", look, cut, made, attention_grid(pieces, attentions))
+    return framed("Model view", look, cut, made, attention_grid(pieces, attentions), "Enter shows a head large.")
 
 
 def neuron_view(look, layer=0, head=0):
@@ -97,7 +103,8 @@ def neuron_view(look, layer=0, head=0):
     made = show(Model(layers), "bert", Tokens(hidden(pieces)), "what was read", display_mode="light", layer=layer,
                 head=head, html_action="return")
     twin = attention_map(pieces, attentions[layer][head], f"Layer {layer}, head {head}")
-    return framed("Neuron view", look, cut, made, twin)
+    keys = "Enter opens or closes the reckoning of a token."
+    return framed("Neuron view", look, cut, made, twin, keys)
 
 
 # --- what bertviz is given ----------------------------------------------------------------------------------
@@ -157,12 +164,12 @@ class Tokens:
 
 
 # --- a page that needs no network ---------------------------------------------------------------------------
-def framed(name, look, cut, made, twin):
-    """bertviz's HTML as a `Framed` page: its one network address taken out, its libraries put in."""
+def framed(name, look, cut, made, twin, keys):
+    """bertviz's HTML as a `Framed` page: its one network address taken out, its libraries and our keys put in."""
     title = f"{name} of the {look.which}{cut}"
     body, script = bare_script(made.data)
-    code = base64.b64encode(gzip.compress((libraries() + script).encode(), mtime=0)).decode()
-    return Framed(title, PAGE.format(title=html.escape(title), body=body, code=code), twin)
+    code = base64.b64encode(gzip.compress((libraries() + script + "\n;\n" + KEYS).encode(), mtime=0)).decode()
+    return Framed(title, PAGE.format(title=html.escape(title), body=body, code=code, keys=keys), twin)
 
 
 def bare_script(made):
