@@ -101,8 +101,8 @@ def attention_entropy(attention):
     0: each token looks at one place. log T: each looks at all of them alike.
     """
     p = np.asarray(attention, dtype=float)
-    logs = np.log(np.where(p > 0, p, 1))  # p log p goes to 0 with p
-    return float(-(p * logs).sum(axis=-1).mean())
+    logs = np.log(1 / np.where(p > 0, p, 1))  # -log p; p log p goes to 0 with p
+    return float((p * logs).sum(axis=-1).mean())
 
 
 def rollout(attentions):

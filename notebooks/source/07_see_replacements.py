@@ -36,13 +36,25 @@ for place, (old, new) in enumerate(zip(judged.pieces, judged.corrupted, strict=T
     assert place in judged.mask or old == new
 
 # %% [markdown]
-# The **token strip** shows the whole round. A ring marks what was really replaced, and a word says so too.
-# Open the triangle below it: there is what the generator proposed.
+# The **token strip** shows the whole round. A ring marks what was really replaced, and a word says so too. The
+# last row is a verdict: a fake that gets more than 50 % is *caught*, one below is *missed*. (An untouched piece
+# above 50 % is a *false alarm*.) The triangle below holds what the generator proposed. Leave it closed until you
+# have guessed, in section 2.
 
 # %%
 from electra_tutorial.views.strip import token_strip
 
 token_strip(judged)
+
+# %% [markdown]
+# Look at what is suspected most. Is it a fake? Often it is not: a fake stays below one half, and a piece that
+# nobody touched is more suspect than it. Section 3 says why the numbers are so small, and section 5 why a
+# neighbour is blamed.
+
+# %%
+most = judged.most_suspect
+print(f"most suspected: {judged.corrupted[most]!r} at place {most}, {judged.p_replaced[most]:.0%}")
+print("really replaced:", judged.labels[most])
 
 # %% [markdown]
 # ## 2. What the generator proposes
@@ -54,15 +66,19 @@ token_strip(judged)
 # choice there? And at the newspaper's place?
 
 # %%
+shares = []
 for place, top in zip(judged.mask, judged.proposals, strict=True):
-    print(f"place {place}: " + ", ".join(f"{piece} {p:.1%}" for piece, p in top))
-    assert sum(p for _, p in top) <= 1 + 1e-6
+    shares.append(sum(p for _, p in top))
+    print(f"place {place}: " + ", ".join(f"{piece} {p:.1%}" for piece, p in top)
+          + f"; together {shares[-1]:.0%}")
     assert [p for _, p in top] == sorted((p for _, p in top), reverse=True)
+assert max(shares) <= 1 + 1e-6, "They are shares of one whole."
 
 # %% [markdown]
-# A small word between fixed neighbours leaves little choice. A noun leaves hundreds. So the draws at the
-# second kind of place are often odd, and that is wanted: the generator's work is to make fakes that are
-# plausible enough to teach something, not to be right.
+# Compare the two sums, and not the first numbers alone. Where the five together hold most of the whole, few
+# words fit. For a noun hundreds fit, and the five hold little. So the draws at the second kind of place are
+# often odd, and that is wanted: the generator's work is to make fakes that are plausible enough to teach
+# something, not to be right.
 #
 # You can play the generator's part yourself. `samples` puts pieces of yours into the hidden places.
 
@@ -103,7 +119,8 @@ for place in judged.mask:
     assert abs(log_odds(p) - log_odds(base) - log_odds_above(p, base)) < 1e-9
 
 # %% [markdown]
-# One sentence shows little. Take ten, and play each many times with other seeds.
+# One sentence shows little. Take ten, and play each many times with other seeds. `duel` counts what the two
+# networks did to one another. (`full_or_fast(12, 2)` is 12 for you, and 2 where the lesson is only tested.)
 #
 # **Guess first.** Of all fakes, which share gets more than 50 %?
 
@@ -122,6 +139,9 @@ assert count.lucky + count.fakes == count.hidden
 expect(count.mean_fake > count.mean_original + 0.1, "Fakes are the more suspected.")
 
 # %% [markdown]
+# So the strip's verdict, *caught* or *missed*, is a hard one: it does ask "is it above one half?" That is one
+# threshold of many, and with this base rate it misses most fakes.
+#
 # Here is every piece of those rounds, on the axis of log-odds. The two heaps overlap, and no threshold parts
 # them. What the model can do is *order*: a fake stands further right than an original most of the time. How
 # often, is the AUC of lesson 05.
@@ -169,16 +189,18 @@ for text in ("He drank a cup of window today.", "She have never been to London."
 # always reads both: `p_unedited` is P(replaced) in the sentence as you typed it. The strip shows both rows
 # when you ask for `against="unedited"`, and the colours are then what the replacement did.
 #
-# **Guess first.** In "She has never been to London" you replace *has* by *have*. Will only *have* turn
-# orange?
+# **Guess first.** In "He has lived here for ten years" you replace *lived* by *live*. Which words get more
+# suspect, and which get less?
 
 # %%
-twin = judge("She has never been to London.", mask=[2], samples=["have"])
+twin = judge("He has lived here for ten years.", mask=[3], samples=["live"])
 token_strip(twin, against="unedited")
 
 # %% [markdown]
-# Suspicion spreads. The discriminator knows that something does not fit together, and *she* and *have* are
-# the two halves of the misfit. Either could be the fake. Put the change into numbers.
+# Suspicion gathers. The discriminator knows that something does not fit together, and *has* and *live* are the
+# two halves of the misfit. Either could be the fake: "He could live here" would be right too. (If the strip says
+# *false alarm* under *has*, that means no more than: this piece was not the one exchanged.) Put the change into
+# numbers.
 
 # %%
 from electra_tutorial.suspicion import suspicion_gained  # weave: exercise
@@ -189,12 +211,21 @@ for piece, nats in zip(twin.corrupted, gained, strict=True):
     print(f"{piece:8} {nats:+.2f} nats")
 inner = list(zip(twin.p_replaced, twin.p_unedited, strict=True))[1:-1]
 assert np.allclose(gained[1:-1], [log_odds_above(p, before) for p, before in inner])
+others = np.delete(gained, [2, 3])
+print(f"all but the two halves: {others.mean():+.2f} nats on average")
+expect(gained[3] > others.mean(), "The exchanged word gained more than the others.")
+
+# %% [markdown]
+# Did the others *lose* suspicion? A likely reason: in training few tokens of a sentence are fakes, so a good
+# suspect clears the rest. (That is a guess. How would you test it?)
 
 # %% [markdown]
 # ## 6. The explorer
 #
 # Now by hand. Click a token to hide it (or walk with the arrow keys and press Space). Click what was put in,
-# to see the generator's likeliest pieces there, and click one of those, or type a piece of your own.
+# to see the generator's likeliest pieces there, and click one of those, or type a word of your own. Your word
+# takes the place of the whole word that stands there. If the vocabulary cuts it, the sentence gets longer, and
+# each of its pieces is judged. (What you begin with `##` goes in as a single piece.)
 #
 # Things to try:
 #
@@ -223,7 +254,8 @@ explore(TEXT, models, mask=[4, 7])
 #
 # ## 7. Temperature: which fakes are caught?
 #
-# **Temperature** divides the generator's logits before the draw. At 0 it always takes its likeliest piece.
+# **Temperature** divides the generator's logits before the draw. At 0 it always takes its likeliest piece, and
+# the seed decides the places alone.
 # At 1 it draws with its own odds. At 100 every piece is nearly alike.
 #
 # **Guess first.** At which temperature does the generator make the most fakes? At which are they caught
@@ -242,7 +274,7 @@ expect(duels[0].lucky > duels[100].lucky, "A cool generator is right more often.
 expect(duels[100].mean_fake > duels[0].mean_fake, "Hot fakes stand out more.")
 
 # %% [markdown]
-# A cool generator makes fewer fakes and better ones: many of its draws are the original, and those are no fakes
+# A cool generator makes fewer fakes and better ones: more of its draws are the original, and those are no fakes
 # at all. A hot one replaces nearly everything, by words that stand out. Training wants something between: a
 # game that is neither lost nor won from the start. The paper draws at temperature 1.
 #
@@ -309,20 +341,23 @@ expect(np.mean(cls[1]) < base_rate, "The special tokens were learned to be safe.
 
 # %% [markdown]
 # Look at the order, in more than one sentence. First everything fades from one half to the base rate: the cheapest
-# thing to learn is how rare fakes are. Then the tokens that are never replaced turn blue. What fits with
-# what comes last and slowly, and it is all that the exam asks.
+# thing to learn is how rare fakes are. Then the tokens that are never replaced turn blue. Then, for a long while,
+# look at the rarest word of each sentence: rare is suspect and frequent is safe, whatever stands around. What
+# fits with what comes last and slowly, and it is all that the exam asks. At the end, is the marked word the most
+# suspect? Where its neighbour is, you see the other half of the misfit (section 5).
 #
 # ## 10. Fool the detector
 #
-# Ten sentences. In each you may put one other word in place of the marked one. It is caught when the
-# discriminator suspects it most, or gives it 50 % or more. With nearly any other word there, the sentence is
-# wrong or false: find one that gets through.
+# Ten sentences. In each you may put one other word in place of the marked one. The rule here is stricter than a
+# strip's verdict: your word is caught when the discriminator gives it 50 % or more, *or* suspects it more than
+# any other. With most words there, the sentence is wrong or false. Find such a one that gets through.
 
 # %%
 explore(models=models, part="fool")
 
 # %% [markdown]
-# Did a wrong word go unnoticed because its *neighbour* was blamed? That happens: see section 5.
+# Did a *right* word get through? That is no feat: several of the sentences allow a second one. Did a wrong word
+# go unnoticed because its *neighbour* was blamed? That happens: see section 5.
 #
 # Now one of your own, in a sentence of your own. The check runs the model on it.
 
@@ -332,10 +367,11 @@ from electra_tutorial.suspicion import unnoticed_fake  # weave: exercise
 # %% [markdown]
 # ## 11. Where it fails, and why: suspicious is not wrong
 #
-# The discriminator learned one thing: what a small generator's fakes look like in the text that it read.
-# Whatever was rare in that text looks like a fake to it. Whatever fits the pattern passes, true or not.
+# The discriminator learned one thing: what a small generator's fakes look like in the text that it read. What
+# fits the pattern passes, true or not. What it seldom met may look like a fake.
 #
-# **Guess first.** Order these groups by how loud an alarm they raise.
+# **Guess first.** Order these groups by how loud an alarm they raise. (Two sentences a group: that is an
+# anecdote, and no measurement.)
 
 # %%
 def read(text):
@@ -364,25 +400,32 @@ expect(alarms["rare names"] > alarms["plain"], "Rare names raise more alarm.")
 # %% [markdown]
 # Nothing is wrong with the names, and nothing with the German. A false sentence in common words may pass.
 # Look closer at names: one frame, and only the name changes.
+#
+# **Guess first.** The names below are sorted by how often they stand in the training text. If what is rare is
+# suspect, the percentages rise from top to bottom. Do they?
 
 # %%
+from electra_tutorial.corpus import load_corpus
+
+corpus = load_corpus("course", fallback=True)
+text = " ".join(sentence for part in corpus.train.values() for sentence in part)
 NAMES = "Tom Mary John Anna Peter Siobhan Xiulan Nkechi Yevgeny".split()
 went = {name: f"{name} went to school this morning." for name in NAMES}
-spread = {name: read(text).word_suspicion()[0] for name, text in went.items()}
-for name in sorted(spread, key=spread.get):
-    print(f"{name:8} {spread[name]:4.0%}")
-assert max(spread.values()) > min(spread.values())
+for name in sorted(NAMES, key=lambda name: -text.count(f"{name} ")):
+    p = read(went[name]).word_suspicion()[0]
+    print(f"{name:8} {text.count(f'{name} '):6,} times in the training text   {p:4.0%}")
 
 # %% [markdown]
-# Each of these people may have gone to school. The numbers tell about the text that the model read, and
-# about the names that its generator liked to put in: a name that was often a *fake* in training may go on
-# looking like one. (That is a guess. How would you test it?) Whoever used such a number to judge a
-# writer would judge their name.
+# A common name may be *more* suspect than a rare one. So the rule "rare is suspect" does not hold, and two
+# things pull at once: how often the model met a name, and how often that name was a *fake*. The generator puts in
+# common names where another one stood. (That is a guess. How would you test it?) Each of these people may have
+# gone to school. Whoever used such a number to judge a writer would judge their name.
 #
 # ## 12. What these numbers must not be used for
 #
 # **Not a grammar checker.** Here are six pairs, a right sentence and a wrong one. Compared in pairs, the
-# model does well. As a checker it has to raise an alarm by itself, and sentences are not sent in pairs.
+# model does well. As a checker it has to raise an alarm by itself, and sentences are not sent in pairs. Count
+# its alarms on everyday sentences that were held out: people wrote them, and nothing is wrong with them.
 
 # %%
 PAIRS = [("She has never been to London.", "She have never been to London."),
@@ -391,8 +434,8 @@ PAIRS = [("She has never been to London.", "She have never been to London."),
          ("We have two dogs.", "We has two dogs."),
          ("This is my mother.", "This are my mother."),
          ("I would like to buy a car.", "I would like to buys a car.")]
-right = [good for good, _ in PAIRS] + [*GROUPS["plain"], *GROUPS["rare names"]]
-right += [*sentences, *went.values(), *GROUPS["true, unlikely"]]
+everyday = corpus.heldout[min(corpus.heldout, key=lambda name: name != "tatoeba")]
+right = everyday[:full_or_fast(200, 30)]  # held out, and nobody chose them
 in_pairs = sum(alarm(bad) > alarm(good) for good, bad in PAIRS)
 flagged = [alarm(text) >= 0.5 for text in right]
 found = [alarm(bad) >= 0.5 for _, bad in PAIRS]
@@ -405,6 +448,7 @@ noise = (1000 - wrong_in_1000) * sum(flagged) / len(flagged)
 print(f"of 1000 sentences {wrong_in_1000} wrong: {hits + noise:.0f} alarms, "
       f"{hits:.0f} true")
 expect(any(flagged), "It also flags sentences with nothing wrong.")
+expect(noise > hits, "Of its alarms most are false.")
 
 # %% [markdown]
 # The base rate again. Where few sentences are wrong, even a small share of false alarms drowns the true ones.
@@ -425,10 +469,9 @@ for name, texts in PEOPLE.items():
     print(f"{name}: mean P(replaced) {sum(ps) / len(ps):.2f}")
 
 # %% [markdown]
-# If a high mean meant "a machine wrote this", the encyclopaedia's writers would be the machines. It measures
-# how unlike the plainest training text a sentence is. And a fluent machine makes *common* sentences, which
-# pass. The same holds for spotting "bad" students, foreign writers, or lies: P(replaced) knows nothing of
-# them. It was trained on one question only.
+# If a higher mean meant "rather written by a machine", the encyclopaedia's writers would be the suspects. And a
+# fluent machine makes *common* sentences, which pass. The same holds for spotting "bad" students, foreign
+# writers, or lies: P(replaced) knows nothing of them. It was trained on one question only.
 #
 # ## 13. What usually goes wrong
 #
@@ -436,8 +479,8 @@ for name, texts in PEOPLE.items():
 #   put the token there, in a game with this base rate.
 # - **Everything is pale.** Compare with the base rate, not with one half; or ask for `against="unedited"`.
 # - **The wrong word is white and its neighbour orange.** A misfit has two ends. Section 5 shows both.
-# - **Your piece is refused.** A hidden place takes *one* piece of the vocabulary. Longer words are cut into
-#   several: the message says how.
+# - **Your piece is refused.** `samples` puts *one* piece of the vocabulary into each hidden place, and the message
+#   says how a longer word is cut. The explorer takes whole words.
 # - **The same sentence gives other fakes.** The seed decides the places and the draws. Note it down.
 # - **Two models, two base rates.** `rejudge` keeps the first one's, so that colours can be compared.
 #
@@ -474,7 +517,8 @@ for name, texts in PEOPLE.items():
 #
 # <details><summary>5. You replace "has" by "have", and "She" turns orange. A mistake of the model?</summary>
 #
-# No. "They have" would have been right, so *she* is as good a culprit as *have*.
+# No. "They have" would have been right, so *she* is as good a culprit as *have*. (A strip may call it a false
+# alarm all the same: it goes by what was exchanged.)
 # </details>
 #
 # <details><summary>6. Why do differences of log-odds tell more than differences of P?</summary>
@@ -491,8 +535,8 @@ for name, texts in PEOPLE.items():
 #
 # <details><summary>8. A school wants to find essays written by machines with it. Your answer?</summary>
 #
-# No. It marks what is rare in its training text: names, topics, second-language phrases. A fluent machine
-# writes common sentences, which pass.
+# No. It marks what it expects to be a fake: topics that it seldom met, some names, second-language phrases. A
+# fluent machine writes common sentences, which pass.
 # </details>
 #
 # ## 16. Where to read more

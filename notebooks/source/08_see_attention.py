@@ -34,7 +34,8 @@ print(f"{layers} layers with {heads} heads each; one attention: {bad.attentions[
 assert all(abs(layer.sum(axis=-1) - 1).max() < 1e-5 for layer in bad.attentions)
 
 # %% [markdown]
-# To know that *is* is wrong here, one must look past the *house* to the *keys*. Which head could do that?
+# To know that *is* is wrong here, one must look past the *house* to the *keys*. Does the discriminator know? The
+# first lines below say how suspect the verb is in both sentences. And which head could look that far?
 #
 # **Guess first.** The verb looks at the whole sentence through every head. How much of its attention will the
 # head that looks hardest at *keys* give to that word: about a tenth, a quarter, a half?
@@ -44,8 +45,11 @@ import numpy as np
 import torch
 
 verb, subject = bad.pieces.index("is"), bad.pieces.index("keys")
+for look in (good, bad):
+    p = 1 / (1 + np.exp(-look.logits[verb]))  # a logit as a probability
+    print(f"P(replaced) of {look.pieces[verb]!r}: {p:.0%}")
 looks = np.stack(bad.attentions)[:, :, verb, subject]  # (L, H)
-layer, head = np.unravel_index(looks.argmax(), looks.shape)
+layer, head = np.unravel_index(looks.argmax(), looks.shape)  # of a flat place: layer, head
 print(f"layer {layer}, head {head}: {looks[layer, head]:.0%} of the verb's attention")
 assert looks.shape == (layers, heads)
 
@@ -67,7 +71,7 @@ attention_map(bad.pieces, bad.attentions[layer][head],
 # The three views that follow are **bertviz** (Vig 2019), which many articles show. It needs a network; here it
 # is given what it needs from the disk. The **head view** draws a line from who looks (left) to what is looked
 # at (right), one colour a head. Point at a word on the left to see its lines alone. Click on a colour to hide
-# a head. Choose another layer above.
+# a head. Choose another layer above. (All of this goes by keys too: each view says below which.)
 
 # %%
 from electra_tutorial.views.bertviz_views import head_view
@@ -109,7 +113,8 @@ print(f"the same for all {heads} heads of layer {layer}")
 # %% [markdown]
 # ## 3. The generator looks too
 #
-# The generator reads the masked sentence. What does the hidden place look at, to guess what stood there?
+# The generator reads the masked sentence. What does the hidden place look at, to guess what stood there? It has
+# to agree with *keys*. If *is* or *was* comes first in its list, it has heard no further back than *house*.
 
 # %%
 from electra_tutorial.judgement import judge
@@ -173,7 +178,9 @@ head_values(entropy, "How widely each head of the discriminator looks", "entropy
 # ## 5. Every kind of look
 #
 # `head_summary` shares out all attention over seven kinds of place: previous, next, the token itself, the two
-# separators `[CLS]` and `[SEP]`, another token that is the same piece, and the rest. A row sums to 1.
+# separators `[CLS]` and `[SEP]`, another token that is the same piece, and the rest. A row sums to 1. (Section 4
+# gave larger numbers for *previous*: there `[CLS]` and `[SEP]` looked too, and `[CLS]` counted as the token before
+# the first one. Here the separators only are looked at, as separators.)
 #
 # **Guess first.** Heads that look at a separator have been found in BERT, in great numbers. Will a head of
 # this small discriminator give more than half of its attention to `[SEP]`?
@@ -184,14 +191,20 @@ from electra_tutorial.views.attention import summary_map
 
 summary = head_summary(sentences, electra, tokenizer)
 assert abs(sum(summary.values()) - 1).max() < 1e-5
+for kind, shares in summary.items():
+    print(f"{kind:10} most of one head {shares.max():4.0%}, mean of all {shares.mean():4.0%}")
 summary_map(summary, "The discriminator's heads, over many sentences")
 
 # %% [markdown]
-# And the generator, which is smaller and has another task:
+# There is the answer to your guess, in the line of `[SEP]`. Now the generator, which is smaller and has another
+# task. **Guess first.** It knows a word by its neighbours. Will its heads look at the previous and the next token
+# more than the discriminator's?
 
 # %%
-summary_map(head_summary(sentences, electra, tokenizer, "generator"),
-            "The generator's heads, over many sentences")
+its_summary = head_summary(sentences, electra, tokenizer, "generator")
+for name, one in (("discriminator", summary), ("generator", its_summary)):
+    print(f"{name:13} {one['previous'].mean() + one['next'].mean():.0%} of all looks go to a neighbour")
+summary_map(its_summary, "The generator's heads, over many sentences")
 
 # %% [markdown]
 # Clark, Khandelwal, Levy and Manning (2019) found the same kinds in BERT: heads for the next and the previous
@@ -215,8 +228,10 @@ attention_difference(good.pieces, bad.pieces, good.attentions[most[0]][most[1]],
                      bad.attentions[most[0]][most[1]], f"Layer {most[0]}, head {most[1]}: after minus before")
 
 # %% [markdown]
-# Layer 0 sees the words alone, so there only rows and columns of the changed word can differ. In later layers
-# a token's vector already holds something of its neighbours, and other rows change too. That can be asserted:
+# Layer 0 sees the words alone. There the row of the changed word may change in any way. In every other row one
+# score changes, that of the changed word; and since a row must sum to 1, the other shares all grow or shrink by
+# one factor. In later layers a token's vector already holds something of its neighbours, and every share can
+# change by itself. For layer 0 it can be asserted:
 
 # %%
 other = [place for place in range(len(bad.pieces)) if place != verb]
@@ -271,6 +286,10 @@ head_values(moved, "Without this head, how suspect is the verb?", "change of its
             diverging=True)
 
 # %% [markdown]
+# Mind the signs. Below 0: without this head the verb is *less* suspect, so the head spoke against it. Above 0: the
+# head spoke *for* it, and without it the verb is more suspect. Is the head that matters most one that found the
+# mistake, or one that excused it?
+#
 # One sentence again. So do it for many wrong words: the first questions of the exam's easy part. For each of
 # them and each head, measure two things: how much of the wrong word's attention goes to other *words*, so
 # neither to itself nor to a separator, and how far its suspicion moves when the head is off.
@@ -302,7 +321,7 @@ assert ((0 <= looked) & (looked <= 1)).all()
 # **Guess first**: which number do you expect?
 
 # %%
-ranks = [values.ravel().argsort().argsort() for values in (looked, damage)]
+ranks = [values.ravel().argsort().argsort() for values in (looked, damage)]  # 0 for the least
 agreement = np.corrcoef(ranks)[0, 1]
 print(f"rank correlation over {layers * heads} heads: {agreement:+.2f}")
 assert -1 <= agreement <= 1

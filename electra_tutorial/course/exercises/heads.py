@@ -64,6 +64,14 @@ def round_the_end(attention, distance):
     return float(np.mean([attention[i, (i + distance) % T] for i in range(T)])) if abs(distance) < T else nan
 
 
+@attention_at.mistake("A negative index counts from the end: attention[0, -1] is the last column. The first token "
+                      "has no token before it, so leave it out.")
+def from_the_end(attention, distance):
+    T = len(attention)
+    shares = [attention[i, i + distance] for i in range(T) if -T <= i + distance < T]
+    return float(np.mean(shares)) if shares else nan
+
+
 @attention_at.mistake("Where no token has such a neighbour you return 0: there is nothing to average, so return nan.")
 def zero_for_none(attention, distance):
     shares = np.diagonal(attention, offset=distance)
@@ -120,6 +128,12 @@ def nan_at_zero(attention):
         return float(-(attention * np.log(attention)).sum(axis=-1).mean())
 
 
+@attention_entropy.mistake("You add a small number inside the logarithm, which is right to some digits only: put a 1 "
+                           "in the place of each 0 instead.")
+def a_little_more_than_zero(attention):
+    return float(-(attention * np.log(attention + 1e-9)).sum(axis=-1).mean())
+
+
 # --- rollout --------------------------------------------------------------------------------------
 
 rollout = Exercise(
@@ -169,6 +183,22 @@ def not_halved(attentions):
     sources = np.eye(attentions[0].shape[-1])
     for layer in attentions:
         sources = (layer.mean(axis=0) + np.eye(len(sources))) @ sources
+    return sources
+
+
+@rollout.mistake("You added up the heads of a layer: take their mean, or the rows sum to more than 1.")
+def heads_added_up(attentions):
+    sources = np.eye(attentions[0].shape[-1])
+    for layer in attentions:
+        sources = (layer.sum(axis=0) + np.eye(len(sources))) / 2 @ sources
+    return sources
+
+
+@rollout.mistake("You multiply entry by entry, `*`: chain the layers by the product of matrices, `@`.")
+def entry_by_entry(attentions):
+    sources = np.eye(attentions[0].shape[-1])
+    for layer in attentions:
+        sources = (layer.mean(axis=0) + np.eye(len(sources))) / 2 * sources
     return sources
 
 

@@ -91,8 +91,13 @@ def a_word_that_was_cut_off_is_left_out(suspected_word):
     judgement = made([["the"], ["dog"]], [0.0, 0.2, 0.4, 0.0])
     judgement.words.append([])
     judgement.word_texts.append("barked")
-    got = suspected_word(judgement)
-    assert got == "dog", f"Of [the 0.2, dog 0.4, barked: cut off, no pieces] it returns {got!r}, and should 'dog'."
+    given = "[the 0.2, dog 0.4, barked: cut off, no pieces]"
+    try:
+        got = suspected_word(judgement)
+    except (ValueError, IndexError) as error:
+        raise AssertionError(f"Of {given} it stops: {error}. A word that was cut off has no places: leave it out.") \
+            from None
+    assert got == "dog", f"Of {given} it returns {got!r}, and should 'dog'."
 
 
 # --- suspicion_gained -----------------------------------------------------------------------------
@@ -137,6 +142,13 @@ def the_other_way_round(judgement):
 def after_alone(judgement):
     after = np.array(judgement.p_replaced)
     return np.log(after / (1 - after))
+
+
+@suspicion_gained.mistake("That is how far it lies above the base rate, as the colours of a strip: compare with the "
+                          "unedited sentence, `p_unedited`.")
+def above_the_base_rate(judgement):
+    after, base = np.array(judgement.p_replaced), judgement.base_rate
+    return np.log(after / (1 - after)) - np.log(base / (1 - base))
 
 
 @suspicion_gained.mistake("That is the difference of the odds without the log: take the log of each first.")
@@ -189,6 +201,8 @@ def one_word_is_exchanged(unnoticed_fake):
     changed = [number for number, pair in enumerate(zip(old, new, strict=True)) if pair[0] != pair[1]]
     assert changed, "The two sentences are the same: exchange a word."
     assert len(changed) == 1, f"{len(changed)} words differ ({', '.join(new[n] for n in changed)}): exchange one."
+    signs = [one[changed[0]] for one in (old, new) if not any(letter.isalnum() for letter in one[changed[0]])]
+    assert not signs, f"Only the sign {signs[0]!r} was exchanged: exchange a word."
 
 
 @unnoticed_fake.rule
