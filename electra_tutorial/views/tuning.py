@@ -74,6 +74,8 @@ def examples_picture(path=None, whole=7_328):
                           color=colour, alpha=0.15, linewidth=0)
     axes.axhline(0.5, color="black", linestyle=":", label="a coin")
     axes.set(xscale="log", xlabel="examples to train on", ylabel="accuracy on the test side")
+    axes.set_xticks(list(next(iter(curves.values()))), [f"{number:,}" for number in next(iter(curves.values()))])
+    axes.set_xticks([], minor=True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(fontsize=9)
     ends = "; ".join(f"{variant} {np.mean(list(curve.values())[-1]):.2f}" for variant, curve in curves.items())
