@@ -261,12 +261,13 @@ assert len(small.history) >= 1
 # Take 500 examples, no dropout, no decay, the same rate for all layers, and train on and on.
 
 # %%
-bare = Recipe(epochs=full_or_fast(12, 1), layer_decay=1.0, weight_decay=0.0, dropout=0.0, patience=0,
+bare = Recipe(epochs=full_or_fast(20, 1), layer_decay=1.0, weight_decay=0.0, dropout=0.0, patience=0,
               looks=full_or_fast(8, 2))
 over = finetune_sentiment(electra, tokenizer, full_or_fast(500, 16), bare, task=task)
 curves = {"loss (nats)": {"train": [row["train_loss"] for row in over.history],
                           "valid": [row["loss"] for row in over.history]}}
-expect(over.history[-1]["train_loss"] < 0.3 < over.history[-1]["loss"], "It knows 500 reviews by heart.")
+gap = over.history[-1]["loss"] - over.history[-1]["train_loss"]
+expect(gap > 0.2, "It knows the 500 reviews better than others.")
 line_panels(curves, "The loss on train falls to nearly nothing, the loss on valid turns and rises.", "epochs",
             x=[row["epoch"] for row in over.history], floor=(0.693, "a coin: log 2"))
 
@@ -347,7 +348,7 @@ assert (exact <= f1 + 1e-9).all()
 # %%
 from electra_tutorial.finetune import finetune_questions
 
-reading = replace(Recipe(), epochs=full_or_fast(8, 1), looks=full_or_fast(8, 1))
+reading = replace(Recipe(), epochs=full_or_fast(6, 1), looks=full_or_fast(6, 1))
 reader = finetune_questions(electra, tokenizer, questions, reading, tell=say)
 print(f"exact {reader.score:.3f}, interval {reader.interval[0]:.3f} to {reader.interval[1]:.3f}; "
       f"F1 {reader.figures['f1']:.3f}", *reader.notes)
@@ -464,8 +465,8 @@ print("the same answers:", [theirs.config.id2label[int(n)] for n in odds.argmax(
 #
 # <details><summary>1. Why is the generator thrown away, though it knows which word fits?</summary>
 #
-# It is a quarter as wide, and was made to be good enough to fool. The discriminator saw every token of every
-# sentence, and is the larger one (paper, section 3.2).
+# It is the narrower one, for a strong generator would make the game too hard (paper, section 3.2). And it learned
+# from the hidden places alone, the discriminator from every token.
 # </details>
 #
 # <details><summary>2. Accuracy on valid stands still while its loss rises. What happened?</summary>
