@@ -80,10 +80,10 @@ mean_of_others = Exercise(
 
 @mean_of_others.cases
 def some_rewards():
-    yield torch.tensor([1.0, 2.0, 6.0])
-    yield torch.tensor([3.0, -1.0])
-    yield torch.tensor([2.5])
-    yield torch.rand(30)
+    yield (torch.tensor([1.0, 2.0, 6.0]),)
+    yield (torch.tensor([3.0, -1.0]),)
+    yield (torch.tensor([2.5]),)
+    yield (torch.rand(30),)
 
 
 @mean_of_others.mistake("You gave the mean of all: the own reward must not be in its own baseline.")
@@ -191,10 +191,10 @@ prediction_entropy = Exercise(
 
 @prediction_entropy.cases
 def some_logits():
-    yield torch.tensor([[0.0, 0.0, 0.0, 0.0], [9.0, 0.0, 0.0, 0.0]])
-    yield torch.tensor([1.0, 2.0, float("-inf")])
-    yield torch.randn(3, 5, 20) * 4
-    yield torch.randn(6, 50)
+    yield (torch.tensor([[0.0, 0.0, 0.0, 0.0], [9.0, 0.0, 0.0, 0.0]]),)
+    yield (torch.tensor([1.0, 2.0, float("-inf")]),)
+    yield (torch.randn(3, 5, 20) * 4,)
+    yield (torch.randn(6, 50),)
 
 
 @prediction_entropy.mistake("The sign is missing: entropy is never below 0.")
