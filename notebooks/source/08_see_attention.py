@@ -420,8 +420,7 @@ expect(lost.max() < (whole - deaf) / 2, "No single head holds half of it.")
 # - Abnar and Zuidema 2020, *Quantifying Attention Flow in Transformers*: rollout.
 # - The ELECTRA paper (arXiv 2003.10555) shows no attention. Every finding here is this course's own.
 #
-# Next: lessons 09 and 10, *fine-tune* and *is it a GAN?*, are being written. The terms are in the
-# [glossary](glossary.md).
+# Next: lesson 09, *fine-tune*. The terms are in the [glossary](glossary.md).
 
 # %%
 from electra_tutorial.course.mine import progress
