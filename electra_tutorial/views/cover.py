@@ -17,7 +17,7 @@ def cover(folder=None):
     folder = model_folder(folder)
     judged = [judge(text, folder, mask=[]) for text, false in PROBES if false][:6]
     figure = Figure(figsize=(13, 4.6), facecolor="white")  # laid out by hand: words are placed by their width
-    sentences, exam = figure.add_axes((0.01, 0.02, 0.6, 0.88)), figure.add_axes((0.66, 0.12, 0.18, 0.78))
+    sentences, exam = figure.add_axes((0.01, 0.02, 0.6, 0.88)), figure.add_axes((0.68, 0.12, 0.3, 0.78))
     sentences.set(xlim=(0, 1), ylim=(len(judged) - 0.4, -0.6))
     sentences.axis("off")
     sentences.set_title("Which word is wrong? P(replaced), asked of the discriminator", loc="left", fontsize=12)
