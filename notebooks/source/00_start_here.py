@@ -25,8 +25,9 @@ twin_strip(before, after)
 # are. Orange is more suspect than that, blue is less. The ring marks what was changed. It is for your eyes: the
 # network sees the second sentence alone.
 #
-# Is a word of the *right* sentence orange, too, such as *She*? Then it finds nothing wrong with it. It finds nothing
-# that speaks for it: in that place *He*, *Tom* or *I* would do as well.
+# Two words turn orange: *have*, and *She* even more. Is that a mistake? Had somebody put *She* in the place of
+# *They*, you would see the very same sentence. Section 3 comes back to this. (Is a word of the *right* sentence a little
+# orange? Then nothing there speaks for it: in the place of *She*, *He*, *Tom* or *I* would do as well.)
 #
 # Nobody told it about *she has* and *she have*. No sentence it read was marked right or wrong. It learned
 # this from a game, and this course builds that game, both of its players and the training, from nothing. The

@@ -224,7 +224,7 @@ from electra_tutorial.metrics import loss_floor  # weave: exercise
 # and a predictor that answers with one and the same logit.
 #
 # **Guess first.** Below the table stand two accuracies on the real game of section 3: that of "all original",
-# and that of the discriminator that comes with this course, trained for the better part of an hour. How far
+# and that of the discriminator that comes with this course, trained for two hours on one core. How far
 # are they apart?
 
 # %%
@@ -254,8 +254,8 @@ line_panels({"nats a token": {"always the same P": valley, "ours": [own_loss] * 
             xlabel="the P said of every token", x=said, floor=(loss_floor(share), "the floor"))
 
 # %% [markdown]
-# Trained for the better part of an hour, and its accuracy is about that of not reading at all. Yet in lesson 00 it
-# found *have* at once. So accuracy asks the wrong question. And a loss says little without its floor: the valley is
+# Trained for two hours, and its accuracy is about that of not reading at all. Yet in lesson 00 it
+# saw at once that *she have* does not fit. So accuracy asks the wrong question. And a loss says little without its floor: the valley is
 # flat at the bottom, and all that was learned lies between the dotted and the dashed line.
 #
 # It is judged a little unfairly, too. In its training more tokens were fake, so it says *replaced* too readily here.

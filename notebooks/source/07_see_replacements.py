@@ -47,8 +47,8 @@ from electra_tutorial.views.strip import token_strip
 token_strip(judged)
 
 # %% [markdown]
-# Look at what is suspected most. Is it a fake? Often it is not: a fake stays below one half, and a piece that
-# nobody touched is more suspect than it. Section 3 says why the numbers are so small, and section 5 why a
+# Look at what is suspected most. Is it a fake? It need not be one: many a fake stays below one half, and a piece
+# that nobody touched is more suspect than it. Section 3 says why the numbers are so small, and section 5 why a
 # neighbour is blamed.
 
 # %%
