@@ -416,11 +416,15 @@ def cell(figures):
 def compare(lines, key, higher, lower):
     """Whether all runs of one variant ended above all runs of another in a figure: a sentence for below a table.
 
-    Says "apart" where the two bands do not touch, and "overlap" where they do: then these runs cannot tell.
+    Says "apart" where the two bands do not touch, and "overlap" where they do: then these runs cannot tell. Nor can
+    a single run, whose band has no width.
     """
     rows = {row["variant"]: row[key] for row in summary(lines, (key,))}
+    runs = {variant: len(group) for variant, group in by_variant(lines).items()}
     if not rows.get(higher) or not rows.get(lower):
         return f"{higher} against {lower}: not measured"
     (_, least, most), (_, other_least, other_most) = rows[higher], rows[lower]
     verdict = "apart" if least > other_most else "apart, the other way round" if most < other_least else "overlap"
+    if min(runs[higher], runs[lower]) < 2:
+        verdict = "one run, so nobody knows"
     return f"{higher} {cell(rows[higher])} against {lower} {cell(rows[lower])}: {verdict}"
