@@ -26,8 +26,8 @@ twin_strip(before, after)
 # network sees the second sentence alone.
 #
 # Two words turn orange: *have*, and *She* even more. Is that a mistake? Had somebody put *She* in the place of
-# *They*, you would see the very same sentence. Section 3 comes back to this. (Is a word of the *right* sentence a little
-# orange? Then nothing there speaks for it: in the place of *She*, *He*, *Tom* or *I* would do as well.)
+# *They*, you would see the very same sentence. Section 3 comes back to this. (Is a word of the *right* sentence a
+# little orange? Then nothing there speaks for it: in the place of *She*, *He*, *Tom* or *I* would do as well.)
 #
 # Nobody told it about *she has* and *she have*. No sentence it read was marked right or wrong. It learned
 # this from a game, and this course builds that game, both of its players and the training, from nothing. The

@@ -254,9 +254,9 @@ line_panels({"nats a token": {"always the same P": valley, "ours": [own_loss] * 
             xlabel="the P said of every token", x=said, floor=(loss_floor(share), "the floor"))
 
 # %% [markdown]
-# Trained for two hours, and its accuracy is about that of not reading at all. Yet in lesson 00 it
-# saw at once that *she have* does not fit. So accuracy asks the wrong question. And a loss says little without its floor: the valley is
-# flat at the bottom, and all that was learned lies between the dotted and the dashed line.
+# Trained for two hours, and its accuracy is about that of not reading at all. Yet in lesson 00 it saw at once that
+# *she have* does not fit. So accuracy asks the wrong question. And a loss says little without its floor: the valley
+# is flat at the bottom, and all that was learned lies between the dotted and the dashed line.
 #
 # It is judged a little unfairly, too. In its training more tokens were fake, so it says *replaced* too readily here.
 # That can be mended without teaching it anything: take from each logit by how much its mean P is too high, in
