@@ -54,7 +54,9 @@ print(f"layer {layer}, head {head}: {looks[layer, head]:.0%} of the verb's atten
 assert looks.shape == (layers, heads)
 
 # %% [markdown]
-# Here is that head, large. The arrows mark the two words.
+# Is the verb the more suspect one in the second sentence? If not, the discriminator missed the error, or blames
+# another word for it: four words stand between the two. A head may look at the subject all the same. Looking and
+# using are two things, and section 8 measures the second. Here is that head, large. The arrows mark the two words.
 
 # %%
 from electra_tutorial.views.attention import attention_map
