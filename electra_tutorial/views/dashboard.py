@@ -17,6 +17,7 @@ from electra_tutorial.views.curves import (
     curves_in_words,
     draw_exam,
     draw_loss,
+    progress_line,
     token_axis,
     tokens_seen,
 )
@@ -134,6 +135,8 @@ class Dashboard(LiveCurves):
 
         if self.button is None:
             return
+        if self.line is not None:
+            self.line.update(HTML(progress_line(training)))  # it may be a second old
         done = training.step >= training.total
         words = "The run is finished." if done else f"Stopped after step {training.step:,}; all of it is saved."
         self.place.update(HTML(f"<p>{words}</p>"))
