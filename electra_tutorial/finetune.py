@@ -406,7 +406,7 @@ def count_by_class(examples):
 
 
 def word_log_odds(counts):
-    """How much each word speaks for class 1: the log of its share of the words there minus that in class 0, in nats.
+    """How much each word speaks for class 1: the log of its share of words there minus that in class 0, in nats.
 
     counts (2, V): how often each of V words was counted in class 0 and in class 1. One is added to each count, so
     no share is 0. Returns (V,). (Naive Bayes: Manning, Raghavan and Schütze 2008, section 13.2.)

@@ -43,7 +43,7 @@ def results(tmp_path):
 
 def test_the_table_has_the_mean_over_seeds(results):
     first, second = results_table("trial", results).splitlines()
-    assert first.split() == "pre-trained 100 examples 0.700 last loss on valid 0.55".split()
+    assert first.split() == "pre-trained 100 examples 2 seeds 0.700 last loss on valid 0.55".split()
     assert second.startswith("from scratch") and second.endswith("0.75")
 
 
@@ -62,10 +62,18 @@ def test_each_cure_is_drawn_beside_the_run_without_any(results):
     assert axes.lines[0].get_ydata()[0] == pytest.approx(0.55) and axes.lines[1].get_ydata()[0] == pytest.approx(0.75)
 
 
-def test_without_results_a_sentence_says_how_to_make_them(tmp_path):
-    for said in (results_table("examples", tmp_path / "none"), examples_picture(tmp_path / "none"),
-                 cures_picture(path=tmp_path / "none")):
-        assert "benchmarks/finetune.py" in said
+def test_without_results_one_sentence_says_how_to_make_them_and_nothing_is_drawn(tmp_path):
+    for study in ("examples", "overfitting", "tasks"):
+        assert f"`python benchmarks/finetune.py {study}` makes them" in results_table(study, tmp_path / "none")
+    assert examples_picture(tmp_path / "none") is None and cures_picture(path=tmp_path / "none") is None
+
+
+def test_half_a_job_is_shown_as_far_as_it_is_done(results):
+    first = results.read_text("utf-8").splitlines()[0]
+    results.write_text(first + "\n", "utf-8")  # one seed of the first variant, and no cure
+    assert "1 seed " in results_table("trial", results)
+    assert cures_picture(path=results) is None
+    assert "pre-trained 0.60" in examples_picture(results).alt
 
 
 # --- the command that makes them ----------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Curves of fine-tuning over seeds, from the results that come with the course (`benchmarks/finetune.py`)."""
+"""Curves of fine-tuning over seeds, from what `benchmarks/finetune.py` has written so far, if it has."""
 import numpy as np
 
 from electra_tutorial.experiments import by_variant, read_results
@@ -10,12 +10,12 @@ from electra_tutorial.views.picture import BLUE, GREY, Picture, new_figure
 def cures_picture(study="overfitting", path=None):
     """For each cure a panel: the loss on train and on valid over the looks, beside the run without any. A `Picture`.
 
-    Where there are no results: a sentence that says how to make them.
+    None where there is no cure to draw yet: `results_table` says how to make the results.
     """
     path = path or data_dir() / "results" / "fine-tuning" / f"{study}.jsonl"
     curves = {variant: mean_curve(lines) for variant, lines in by_variant(read_results(path)).items()}
-    if not curves:
-        return f"No results came with this copy: `python benchmarks/finetune.py {study}` makes them."
+    if len(curves) < 2:  # the first is the run without any
+        return None
     (name, plain), *others = curves.items()
     figure = new_figure(9.6, 2.5 * -(-len(others) // 3) + 0.3)
     panels = figure.subplots(-(-len(others) // 3), 3, sharey=True, sharex=True, squeeze=False).ravel()
@@ -42,7 +42,10 @@ def mean_curve(lines):
 
 
 def results_table(study, path=None):
-    """Score and last loss of each variant and number of examples, the mean over seeds, as text for a `print`."""
+    """Score and last loss of each variant and number of examples, the mean over its seeds, as text for a `print`.
+
+    Where there are no results: a sentence that says how to make them.
+    """
     path = path or data_dir() / "results" / "fine-tuning" / f"{study}.jsonl"
     groups = {}
     for line in read_results(path):
@@ -52,19 +55,20 @@ def results_table(study, path=None):
         score, losses = np.mean([line["score"] for line in lines]), [
             line["history"][-1]["loss"] for line in lines if "history" in line]
         last = f"   last loss on valid {np.mean(losses):.2f}" if losses else ""
-        rows.append(f"{variant:24} {number or 'all':>5} examples   {score:.3f}{last}")
-    return "\n".join(rows) or f"No results came with this copy: `python benchmarks/finetune.py {study}` makes them."
+        seeds = f"{len(lines)} seed{'s' * (len(lines) > 1)}"
+        rows.append(f"{variant:24} {number or 'all':>5} examples   {seeds}   {score:.3f}{last}")
+    return "\n".join(rows) or f"There are no results here yet: `python benchmarks/finetune.py {study}` makes them."
 
 
 def examples_picture(path=None, whole=7_328):
     """Accuracy over the number of examples, a line for each way to learn, a band over its seeds. A `Picture`.
 
-    whole: how many "all" are. Returns a sentence where there are no results.
+    whole: how many "all" are. None where there are no results: `results_table` says how to make them.
     """
     path = path or data_dir() / "results" / "fine-tuning" / "examples.jsonl"
     curves = {variant: seeds_by_number(lines, whole) for variant, lines in by_variant(read_results(path)).items()}
     if not curves:
-        return "No results came with this copy: `python benchmarks/finetune.py examples` makes them."
+        return None
     figure = new_figure(7, 3.6)
     axes = figure.subplots()
     for (variant, curve), (colour, marker, dash) in zip(curves.items(), STYLES, strict=False):
@@ -79,7 +83,7 @@ def examples_picture(path=None, whole=7_328):
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(fontsize=9)
     ends = "; ".join(f"{variant} {np.mean(list(curve.values())[-1]):.2f}" for variant, curve in curves.items())
-    return Picture(figure, f"Accuracy rises with the number of examples. With all of them: {ends}.")
+    return Picture(figure, f"Accuracy over the number of examples. With the most that were run: {ends}.")
 
 
 def seeds_by_number(lines, whole):

@@ -4,7 +4,8 @@
 #
 # **What you will be able to do.** Put a head on your discriminator and teach it a task: judge film reviews,
 # find the answer to a question, find words out of place. Measure it fairly, against plain rivals and against
-# the same network without pre-training. See overfitting, and cure it. Hand the result on to `transformers`.
+# the same network without pre-training. See overfitting, and know what is done about it. Hand the result on to
+# `transformers`.
 #
 # **What you need to know.** The encoder (lesson 03) and the discriminator (lesson 05). `cross_entropy` of
 # logits `(N, C)` and class numbers `(N,)` is the mean of minus log P(right class), in nats.
@@ -12,12 +13,13 @@
 # <!-- weave: minutes -->
 #
 # Everything here starts from the mini ELECTRA that comes with the course. To fine-tune your own from lesson 06,
-# give its folder where `load()` stands.
+# give its folder where `load()` stands. You see one run of each fine-tuning. What several seeds say, a command
+# works out that takes long (section 8); no results of it come with the course yet.
 
 # %% [markdown]
 # ## 1. What is kept, and what is new
 #
-# Pre-training made two networks and three heads. For a task you keep one thing: the discriminator's **body**,
+# Pre-training made two networks, each with a head. For a task you keep one thing: the discriminator's **body**,
 # its encoder. The generator goes, and the replaced-token head goes (paper, section 3.1). On top comes a new
 # head, small and random.
 #
@@ -187,8 +189,8 @@ assert fit.interval[0] <= fit.score <= fit.interval[1] and fit.history
 epochs = [row["epoch"] for row in fit.history]
 curves = {"loss (nats)": {"train": [row["train_loss"] for row in fit.history],
                           "valid": [row["loss"] for row in fit.history]}}
-line_panels(curves, "The loss on the examples trained on falls; the loss on those held out falls less.",
-            "epochs", x=epochs, floor=(0.693, "a coin: log 2"))
+alt = "; ".join(f"on {side} from {some[0]:.2f} to {some[-1]:.2f}" for side, some in curves["loss (nats)"].items())
+line_panels(curves, f"The loss over the epochs: {alt}.", "epochs", x=epochs, floor=(0.693, "a coin: log 2"))
 
 # %% [markdown]
 # Now the question of this course: what did pre-training bring? Take the *same network* with random weights,
@@ -199,12 +201,12 @@ scratch = finetune_sentiment(from_scratch(electra), tokenizer, recipe=recipe, ta
 for name, score, interval in (("naive Bayes", rival, (low, high)), ("from scratch", scratch.score, scratch.interval),
                               ("pre-trained", fit.score, fit.interval)):
     print(f"{name:13} {score:.3f}   {interval[0]:.3f} to {interval[1]:.3f}")
-expect(fit.score > 0.6, "It has learned something about reviews.")
+expect(fit.interval[0] > 0.5, "It has learned something about reviews: a coin is right in half of them.")
 
 # %% [markdown]
-# Read it as it stands. BERT and ELECTRA win such a comparison by far: they have read a thousand times as much.
-# A model that has read two million words knows little of how people praise and scorn, and all the more of
-# which words go together.
+# Read it as it stands: whether pre-training won here, and whether by more than the intervals leave to luck. Do not
+# expect what you know of large models. BERT read 3,300 million words (Devlin et al. 2019), a thousand times as many,
+# and what yours has read is encyclopaedia and everyday sentences, not reviews.
 #
 # ## 7. Ask it
 #
@@ -232,10 +234,16 @@ print(f"films {fit.score:.3f}; goods {other:.3f}, interval {interval[0]:.3f} to 
 print("naive Bayes on goods:", round(naive_bayes(task.train, task.other)[0], 3))
 
 # %% [markdown]
-# ## 8. Where pre-training pays
+# ## 8. Does pre-training pay where examples are few?
 #
-# With few examples there is little to count, and what a model knows beforehand should weigh more. These curves
-# took some time, so they come with the course. `python benchmarks/finetune.py examples` makes them again.
+# With few examples there is little to count, and what a model knows beforehand *should* weigh more. That is a guess
+# until it is measured: with 100, 500, 2,000 and all examples, over three seeds, against the network from scratch and
+# naive Bayes. These are 36 runs, too long for a lesson:
+#
+#     python benchmarks/finetune.py examples
+#
+# **No results of it come with the course yet.** The next cell shows what the command has written on this machine: a
+# table and a picture, also of half a job, for what is done is not done again. Where there is nothing, it says so.
 
 # %%
 from electra_tutorial.views.tuning import cures_picture, examples_picture, results_table
@@ -244,19 +252,19 @@ print(results_table("examples"))
 examples_picture(whole=len(load_sentiment().train))
 
 # %% [markdown]
-# One point of it live, with the smallest number of examples. A few examples more or less make much of a
-# difference, so one run says little; the curves above are means over seeds.
+# One point of it live, with the smallest number of examples and the same recipe. It is one seed: which 100 examples
+# are drawn, and how the head starts, is luck. Set `seed` to 1 and 2 and see how far the two scores move.
 
 # %%
-number = full_or_fast(100, 16)
-few_recipe = replace(Recipe(), epochs=full_or_fast(30, 1), looks=full_or_fast(6, 1))
-for name, one in (("pre-trained", electra), ("from scratch", from_scratch(electra))):
-    small = finetune_sentiment(one, tokenizer, number, few_recipe, task=task)
+seed, number = 0, full_or_fast(100, 16)
+few_recipe = replace(Recipe(), epochs=full_or_fast(30, 1), looks=full_or_fast(Recipe.looks, 1))
+for name, one in (("pre-trained", electra), ("from scratch", from_scratch(electra, seed))):
+    small = finetune_sentiment(one, tokenizer, number, few_recipe, seed, task=task)
     print(f"{name:13} {number} examples: {small.score:.3f}")
 assert len(small.history) >= 1
 
 # %% [markdown]
-# ## 9. Overfitting, and six cures
+# ## 9. Overfitting, and what is done about it
 #
 # Take 500 examples, no dropout, no decay, the same rate for all layers, and train on and on.
 
@@ -268,15 +276,28 @@ curves = {"loss (nats)": {"train": [row["train_loss"] for row in over.history],
                           "valid": [row["loss"] for row in over.history]}}
 gap = over.history[-1]["loss"] - over.history[-1]["train_loss"]
 expect(gap > 0.2, "It knows the 500 reviews better than others.")
-line_panels(curves, "The loss on train falls to nearly nothing, the loss on valid turns and rises.", "epochs",
-            x=[row["epoch"] for row in over.history], floor=(0.693, "a coin: log 2"))
+alt = "; ".join(f"on {side} from {some[0]:.2f} to {some[-1]:.2f}" for side, some in curves["loss (nats)"].items())
+line_panels(curves, f"The loss over the epochs: {alt}.", "epochs", x=[row["epoch"] for row in over.history],
+            floor=(0.693, "a coin: log 2"))
 
 # %% [markdown]
-# The loss on *valid* can rise far while its accuracy hardly falls: the model is not wrong more often, it is
+# Where the lines part, it learns these 500 reviews more than it learns to judge reviews. And the accuracy?
+
+# %%
+for row in over.history:
+    say(row)
+
+# %% [markdown]
+# The loss on *valid* can rise far while its accuracy hardly falls: then the model is not wrong more often, it is
 # *surer* where it is wrong.
 #
-# **Guess first.** Dropout, weight decay, fewer layers, slower lower layers, early stopping, four times the
-# examples: which one helps most? Each was tried alone, over three seeds.
+# Six things are said to help: dropout, weight decay, fewer layers, slower lower layers, early stopping, four times
+# the examples. **Guess first:** which one helps most? This command tries each alone, over three seeds, 21 runs:
+#
+#     python benchmarks/finetune.py overfitting
+#
+# **No results of it come with the course yet**, so it cannot tell you. The next cell shows what this machine has.
+# Or try one now: give `bare` above another `dropout`, `weight_decay`, `layers`, `layer_decay` or `patience`.
 
 # %%
 print(results_table("overfitting"))
@@ -352,7 +373,7 @@ reading = replace(Recipe(), epochs=full_or_fast(6, 1), looks=full_or_fast(6, 1))
 reader = finetune_questions(electra, tokenizer, questions, reading, tell=say)
 print(f"exact {reader.score:.3f}, interval {reader.interval[0]:.3f} to {reader.interval[1]:.3f}; "
       f"F1 {reader.figures['f1']:.3f}", *reader.notes)
-expect(reader.score > 0.3, "It finds answers about countries it never read of.")
+expect(reader.score > 0.3, "It finds answers about countries that no example was about.")
 
 # %%
 from electra_tutorial.finetune import answer_all
@@ -381,8 +402,6 @@ answer_view(asked, text, answer)
 # fine-tuning at all, its own P(replaced).
 
 # %%
-import numpy as np
-
 from electra_tutorial.evaluation import piece_logits
 from electra_tutorial.finetune import encode_tags, finetune_tags
 from electra_tutorial.metrics import found
@@ -392,14 +411,21 @@ swaps = load_swaps(most=full_or_fast(4000, 120))
 print(" ".join(swaps.test[0].words), "->", swaps.test[0].words[swaps.test[0].labels.index(1)])
 rows, labels, places = encode_tags(swaps.test, tokenizer, electra.preset.max_length)
 raw = [logits[starts] for logits, starts in zip(piece_logits(electra.discriminator, rows), places, strict=True)]
-wanted = [int(np.array(one)[starts].argmax()) for one, starts in zip(labels, places, strict=True)]
-chance = np.mean([1 / (len(starts) - 1) for starts in places])
+wanted = [int(torch.tensor(one)[starts].argmax()) for one, starts in zip(labels, places, strict=True)]
+chance = sum(1 / (len(starts) - 1) for starts in places) / len(places)
 print(f"chance {chance:.3f}; P(replaced), not fine-tuned: {found(raw, wanted):.3f}")
 
 # %%
 tagger = finetune_tags(electra, tokenizer, swaps, replace(Recipe(), epochs=full_or_fast(4, 1), looks=2), tell=say)
 print(f"fine-tuned: {tagger.score:.3f}, interval {tagger.interval[0]:.3f} to {tagger.interval[1]:.3f}")
 expect(tagger.score > 2 * chance, "It finds words out of place.")
+
+# %% [markdown]
+# Each of your tasks had one run. `python benchmarks/finetune.py tasks` makes all three over three seeds, also with
+# the network from scratch, beside naive Bayes and the overlap of words. No results of it come with the course yet.
+
+# %%
+print(results_table("tasks"))
 
 # %% [markdown]
 # ## 12. No fine-tuning at all
@@ -425,7 +451,7 @@ for row in scored:
 assert scored[-1]["n"] == sum(row["n"] for row in scored[:-1])
 
 # %% [markdown]
-# Where the two words that must agree stand side by side, counting does well. Look for the phenomena where it
+# Where the two words that must agree stand side by side, counting can do well. Look for the phenomena where it
 # does not. `electra-tutorial score PAIRS.tsv` does this for a file of yours, one `good<TAB>bad` a line.
 #
 # ## 13. Hand it on
@@ -457,7 +483,7 @@ print("the same answers:", [theirs.config.id2label[int(n)] for n in odds.argmax(
 #   never moved. Look at the loss of the first looks: it must fall below log 2.
 # - **Chosen with the test side.** Whatever you chose with it, it no longer judges.
 # - **Near-twins on two sides.** Then memory looks like understanding. Split by template, source or country.
-# - **One seed.** With 100 examples, another seed moves the score by several points.
+# - **One seed.** Another one moves the score, and by how much you know when you have tried (Mosbach et al. 2021).
 # - **A label for every piece of a word.** Label its first piece and leave the others out of the loss.
 # - **No plain rival.** A network that loses to counting words has not been shown to understand anything.
 #
@@ -479,9 +505,9 @@ print("the same answers:", [theirs.config.id2label[int(n)] for n in odds.argmax(
 # Every part below the head is multiplied by 0: the body stands still, and the head alone learns.
 # </details>
 #
-# <details><summary>4. Why is naive Bayes so good with many examples?</summary>
+# <details><summary>4. What can naive Bayes learn from many examples, and what not from any number?</summary>
 #
-# Single words say most about a short review, and it counts each of them. It cannot see what *not* turns round.
+# Which words stand in praise and which in scorn: it counts each of them. It cannot see what *not* turns round.
 # </details>
 #
 # <details><summary>5. Why do windows overlap?</summary>
