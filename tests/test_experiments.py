@@ -249,7 +249,6 @@ def test_every_variant_is_a_preset_and_the_first_is_the_preset_as_it_is():
             assert preset_of(experiment, variant).name == experiment.preset
 
 
-SEEDS = {"objectives": 2}  # so far; all others have three
 SHIPPED = [path.stem for path in sorted((data_dir() / "results").glob("*.jsonl"))]
 
 
@@ -262,9 +261,8 @@ def test_results_come_with_the_course_for_all_that_its_lessons_show():
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_results_that_come_with_the_course_are_of_whole_seeds_and_of_the_settings_it_has_now(name):
     lines = experiments.by_budget(shipped_results(name))["tokens"]
-    seeds = SEEDS.get(name, 3)
     assert {(line["variant"], line["seed"]) for line in lines} == {
-        (variant, seed) for variant in EXPERIMENTS[name].variants for seed in range(seeds)}
+        (variant, seed) for variant in EXPERIMENTS[name].variants for seed in range(3)}
     seen = {line["history"][-1]["tokens_seen"] for line in lines if line["variant"] == lines[0]["variant"]}
     for line in lines:
         assert line["command"].startswith("electra-tutorial experiment ") and line["seconds"] > 0
