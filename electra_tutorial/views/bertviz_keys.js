@@ -5,6 +5,7 @@
   const STEPS = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
   const hears = (mark, type) => (mark.__on || []).some((one) => one.type === type); // where d3 keeps listeners
   const send = (mark, type) => mark.dispatchEvent(new MouseEvent(type));
+  const sideOf = (token) => token.closest("g[id]") || token.parentNode; // all tokens that look, or are looked at
   const seen = (mark) => getComputedStyle(mark).visibility !== "hidden";
 
   // The marks that answer a pointer, row by row: tokens side by side or below one another, and what can be clicked.
@@ -20,7 +21,7 @@
   function nameOf(mark, row) {
     const number = row.indexOf(mark);
     if (mark.localName === "g") {
-      const side = /left/i.test(mark.parentNode.id) ? "looks" : "is looked at";
+      const side = /left/i.test(sideOf(mark).id) ? "looks" : "is looked at";
       return `${mark.textContent}, place ${number}, ${side}`;
     }
     const heads = new Set(row.map((one) => one.getAttribute("x"))).size;
@@ -45,7 +46,7 @@
     mark.addEventListener("blur", () => {
       if (!token) return;
       send(mark, "mouseleave");
-      send(mark.parentNode, "mouseleave");
+      send(sideOf(mark), "mouseleave");
     });
     mark.addEventListener("keydown", (event) => {
       if (event.key in STEPS) row[row.indexOf(mark) + STEPS[event.key]]?.focus();

@@ -36,15 +36,23 @@ svg text {{ fill: #111 }} select {{ font-size: 14px }} :focus-visible {{ outline
   const script = document.createElement("script");
   script.textContent = await new Response(unpacked).text();
   const frame = window.frameElement;
+  let fitted = 0;
+  const fit = () => {{ // shrink to the frame, anew when that gets another width
+    if (innerWidth === fitted && document.body.style.zoom) return;
+    fitted = innerWidth;
+    document.body.style.zoom = "";
+    const wide = document.documentElement.scrollWidth;
+    if (wide > innerWidth + 1) document.body.style.zoom = innerWidth / wide;
+  }};
   const drawn = () => {{
     if (!document.querySelector("svg *")) return;
-    const wide = document.documentElement.scrollWidth;
-    if (wide > innerWidth + 1 && !document.body.style.zoom) document.body.style.zoom = innerWidth / wide;
+    fit();
     if (frame) {{
-      frame.style.height = document.documentElement.scrollHeight + 12 + "px";
+      frame.style.height = document.documentElement.offsetHeight + 12 + "px";
       frame.previousElementSibling.style.display = "none";
     }}
   }};
+  addEventListener("resize", () => {{ if (innerWidth !== fitted) drawn(); }});
   new ResizeObserver(drawn).observe(document.body);
   new MutationObserver(drawn).observe(document.body, {{ childList: true, subtree: true }});
   document.body.append(script);
