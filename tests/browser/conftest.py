@@ -2,7 +2,7 @@
 
 `make test-browser` runs these. A test that drives a lesson takes `open_lesson`; when it ends, every request
 that would have left this machine, of the page, the server or a kernel, fails it, and so does an error on the
-page's console. Screenshots for a person to look at are written to logs/screenshots/.
+page's console. Screenshots for a person to look at are written to test-results/screenshots/.
 """
 import json
 import os
@@ -11,13 +11,15 @@ import time
 from pathlib import Path
 from urllib.parse import urlparse
 
+import nbformat
 import pytest
 from playwright.sync_api import sync_playwright
 
 from electra_tutorial.course import lab
+from electra_tutorial.course.pages import page_of
 
 HERE = Path(__file__).resolve().parent
-SCREENSHOTS = lab.REPOSITORY / "logs" / "screenshots"
+SCREENSHOTS = lab.REPOSITORY / "test-results" / "screenshots"
 LONGEST = 240_000  # milliseconds for a whole lesson in fast mode
 WINDOW = {"width": 1280, "height": 900}
 # Chromium's own services ask for the network whatever the page does; a sandbox is not to be had in a container.
@@ -26,9 +28,9 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
 
 
 def is_here(url):
-    """True for an address of this machine, and for what is in the page itself (data:, blob:, about:)."""
+    """True for an address of this machine, its disk, and what is in the page itself (data:, blob:, about:)."""
     parts = urlparse(url)
-    return parts.scheme in ("data", "blob", "about") or parts.hostname in ("127.0.0.1", "localhost", "::1")
+    return parts.scheme in ("data", "blob", "about", "file") or parts.hostname in ("127.0.0.1", "localhost", "::1")
 
 
 # --- the server -----------------------------------------------------------------------------------
@@ -149,7 +151,7 @@ def open_lesson(watched, server):
         notebook = Notebook(watched.page)
         notebook.wait_until_ready()
         if theme:
-            notebook.execute("apputils:change-theme", theme=theme)
+            notebook.theme(theme)
         return notebook
 
     return open_one
@@ -166,6 +168,12 @@ STATE = """() => {
 }"""
 
 
+FIND = """async text => {
+    const notebook = window.jupyterapp.shell.currentWidget.content;
+    const number = notebook.widgets.findIndex(cell => cell.model.sharedModel.source.includes(text));
+"""  # the rest of the function follows
+
+
 class Notebook:
     """A lesson that is open in JupyterLab: what a person at the keyboard would do and see."""
 
@@ -175,6 +183,10 @@ class Notebook:
     def state(self):
         """{kernel, cells, run}: the kernel's status, how many code cells there are and how many have run."""
         return self.page.evaluate(STATE)
+
+    def is_quiet(self):
+        """Whether nothing is wrong on the page: no error, nothing on stderr, no dialog."""
+        return not self.problems() and not self.page.locator("dialog.jp-Dialog").count()
 
     def wait_until_ready(self):
         self.page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.context")
@@ -188,6 +200,12 @@ class Notebook:
             self.page.wait_for_timeout(200)
         return state
 
+    def theme(self, name):
+        """Change JupyterLab's colours, and wait until they are there."""
+        self.execute("apputils:change-theme", theme=name)
+        self.page.wait_for_function("name => document.body.dataset.jpThemeName === name", arg=name)
+        self.page.wait_for_timeout(500)
+
     def execute(self, command, **arguments):
         """Run one of JupyterLab's commands, as its menu would; does not wait for a notebook's cells."""
         self.page.evaluate("([command, args]) => { window.jupyterapp.commands.execute(command, args) }",
@@ -196,7 +214,30 @@ class Notebook:
     def run_all(self, seconds=LONGEST / 1000):
         """Run every cell and wait for the last one."""
         self.execute("notebook:run-all-cells")
+        self.wait_for_all(seconds)
+
+    def wait_for_all(self, seconds=LONGEST / 1000):
+        """Wait until the last cell has run."""
         self.wait(lambda state: state["kernel"] == "idle" and state["run"] == state["cells"], seconds)
+
+    def run_to(self, text):
+        """Run the cells from the first to the one whose source has this text; gives its place."""
+        cell = self.show(text)
+        self.page.evaluate(FIND + """
+            notebook.activeCellIndex = number;
+            for (const command of ['run-all-above', 'run-cell']) await window.jupyterapp.commands.execute(
+                `notebook:${command}`);
+        }""", text)
+        return cell
+
+    def restart(self):
+        """A new kernel for the page that is open, which knows nothing of what was run."""
+        self.page.evaluate("window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel.restart()")
+        self.wait(lambda state: state and state["kernel"] == "idle", 60)
+
+    def shut_down(self):
+        """The kernel goes away for good; the page stays open."""
+        self.page.evaluate("window.jupyterapp.shell.currentWidget.context.sessionContext.shutdown()")
 
     def save(self):
         self.execute("docmanager:save")
@@ -204,9 +245,7 @@ class Notebook:
 
     def show(self, text):
         """Scroll to the first cell whose source has this text, so that JupyterLab draws it; gives its place."""
-        number = self.page.evaluate("""async text => {
-            const notebook = window.jupyterapp.shell.currentWidget.content;
-            const number = notebook.widgets.findIndex(cell => cell.model.sharedModel.source.includes(text));
+        number = self.page.evaluate(FIND + """
             if (number >= 0) await notebook.scrollToItem(number, 'start');
             return number;
         }""", text)
@@ -222,15 +261,96 @@ class Notebook:
         """What a lesson must not show: errors, and anything on stderr."""
         return [one for one in self.outputs() if one["output_type"] == "error" or one.get("name") == "stderr"]
 
-    def screenshots(self, name, pages=40):
-        """The lesson from top to bottom, a picture a window, for a person to look at."""
+    def look_through(self, name, pages=40):
+        """From top to bottom, a picture a window for a person to look at; gives what a test can tell of each.
+
+        A list of sentences: text in an output with too little contrast, a view wider than its place, a picture
+        without words.
+        """
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        scroller = self.page.locator(".jp-WindowedPanel-outer").first
+        scroller, found = self.page.locator(".jp-WindowedPanel-outer").first, {}
         scroller.evaluate("element => element.scrollTo(0, 0)")
         for number in range(pages):
             self.page.wait_for_timeout(300)
             self.page.screenshot(path=SCREENSHOTS / f"{name} {number:02}.png")
+            found |= dict.fromkeys(self.page.evaluate(UNREADABLE))
             moved = scroller.evaluate("""element => { const before = element.scrollTop;
                 element.scrollBy(0, element.clientHeight - 80); return element.scrollTop - before; }""")
             if moved < 10:
-                return
+                break
+        return list(found)
+
+
+# --- what a test can tell of what is seen ---------------------------------------------------------
+# Text in outputs is compared with the paper behind it, as WCAG 2 does for AA; what is in a picture it cannot see.
+UNREADABLE = """() => {
+    const found = [];
+    const parts = colour => (colour.match(/[\\d.]+/g) || [0, 0, 0, 0]).map(Number);
+    const light = ([r, g, b]) => [r, g, b].map(part => part / 255)
+        .map(part => part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, part, i) => sum + part * [0.2126, 0.7152, 0.0722][i], 0);
+    const paper = element => {
+        for (let at = element; at; at = at.parentElement) {
+            const colour = parts(getComputedStyle(at).backgroundColor);
+            if (colour.length < 4 || colour[3] > 0.99) return colour;
+        }
+        return [255, 255, 255];
+    };
+    for (const output of document.querySelectorAll('.jp-OutputArea-output')) {
+        const walker = document.createTreeWalker(output, NodeFilter.SHOW_TEXT);
+        for (let text = walker.nextNode(); text; text = walker.nextNode()) {
+            const element = text.parentElement, style = getComputedStyle(element);
+            const hidden = !text.data.trim() || !element.getClientRects().length || style.visibility === 'hidden';
+            if (hidden || ['STYLE', 'SCRIPT', 'OPTION'].includes(element.tagName) || element.closest('svg')) continue;
+            const [a, b] = [light(parts(style.color)), light(paper(element))].sort((x, y) => y - x);
+            const contrast = (a + 0.05) / (b + 0.05);
+            if (contrast < 4.5) found.push(`contrast ${contrast.toFixed(1)}: ${text.data.trim().slice(0, 40)}`);
+        }
+        for (const view of output.querySelectorAll('.electra-live, figure, table'))
+            if (view.scrollWidth > view.clientWidth + 1)
+                found.push(`${view.scrollWidth} pixels in ${view.clientWidth}: ${view.innerText.slice(0, 40)}`);
+        for (const image of output.querySelectorAll('img'))
+            if ((image.alt || '').split(' ').length < 4) found.push(`no words for a picture: ${image.alt}`);
+    }
+    return found;
+}"""
+
+
+def untrust(path, name):
+    """A copy that was changed by hand: JupyterLab did not write it, so it does not trust it. Gives its name."""
+    notebook = json.loads(path.read_text("utf-8"))
+    notebook["metadata"]["from"] = "elsewhere"
+    first = next(cell for cell in notebook["cells"] if cell["cell_type"] == "code")
+    first["source"] = ["# from elsewhere\n", *first["source"]]
+    (path.parent / name).write_text(json.dumps(notebook), "utf-8")
+    return name
+
+
+def nothing_is_trusted(notebook):
+    """Whether no output of the notebook that is open is trusted."""
+    trusted = "cell.model.type === 'code' && cell.model.outputs.length && cell.model.trusted"
+    cells = "window.jupyterapp.shell.currentWidget.content.widgets"
+    return not notebook.page.evaluate(f"{cells}.some(cell => {trusted})")
+
+
+@pytest.fixture
+def open_page(watched, tmp_path):
+    """A function that exports a saved lesson as `notebooks --html` does, and opens the page from the disk."""
+    def open_one(saved):
+        files = {name: f"{Path(name).stem}.html" for name in (*os.listdir(lab.LESSONS), saved.name)}
+        path = tmp_path / "page.html"
+        path.write_text(page_of(saved.stem, nbformat.read(saved, as_version=4), files), "utf-8")
+        watched.page.goto(path.as_uri())
+        return watched.page
+
+    return open_one
+
+
+def pictures_stand(page):
+    """Every picture of a page is there and has words; gives how many are seen."""
+    pictures = page.evaluate("""async () => Promise.all([...document.images].map(async image => {
+        await image.decode();
+        return {words: image.alt.split(' ').length, seen: image.getClientRects().length > 0};
+    }))""")
+    assert all(picture["words"] > 3 for picture in pictures)
+    return sum(picture["seen"] for picture in pictures)

@@ -1,38 +1,45 @@
 """Lesson 07 in a real browser: the explorer and the time-lapse by mouse and by keyboard, and the pictures that stay.
 
-The lesson is slow to run, so one run is looked at from every side: what is live, two views side by side, the page
-whose kernel is gone, the saved copy that is opened again, and a copy that nobody trusts.
+The lesson is slow to run, so one run is looked at from every side: what is live, two views side by side, the dark
+theme and 200 %, the page whose kernel is gone, the saved copy that is opened again, run again and restarted, a copy
+that nobody trusts, and the exported page.
 """
-import json
 import shutil
 
-from conftest import LONGEST, SCREENSHOTS
+from conftest import LONGEST, SCREENSHOTS, nothing_is_trusted, pictures_stand, untrust
 
 LESSON = "07_see_replacements.ipynb"
 MINE = "lesson 07 to play with.ipynb"  # other tests open the lesson as it was handed out
 EXPLORER, TIMELAPSE, FOOL = "explore(TEXT, models", "timelapse_view(models", 'part="fool")'
+TALL, DOUBLE = {"width": 1280, "height": 1500}, {"width": 640, "height": 750}  # a view whole; a window at 200 %
 
 
-def test_the_live_views_of_lesson_07(open_lesson, lessons, watched):
+def test_the_live_views_of_lesson_07(open_lesson, lessons, watched, open_page):
     shutil.copy(lessons / LESSON, lessons / MINE)
-    watched.page.set_viewport_size({"width": 1280, "height": 1500})  # a view fits in whole, for its screenshot
+    watched.page.set_viewport_size(TALL)
     lesson = open_lesson(MINE)
     lesson.run_all(2 * LONGEST / 1000)
-    assert not lesson.problems()
-    assert lesson.page.locator("dialog.jp-Dialog").count() == 0
+    assert lesson.is_quiet()
     explorer_answers(lesson)
+    whole_words(lesson)
     timelapse_moves(lesson)
     fool_answers(lesson)
     views_leave_each_other_alone(lesson)
-    lesson.screenshots("07")
+    assert not lesson.look_through("07 light")
+    lesson.theme("JupyterLab Dark")
+    assert not lesson.look_through("07 dark")
+    lesson.theme("JupyterLab Light")
+    at_twice_the_size(lesson)
     lesson.save()
     views_without_a_kernel(lesson)
-    shutil.copy(lessons / MINE, lessons / "untrusted.ipynb")
     watched.kernel_is_gone = True
-    opened_again(open_lesson(MINE))
-    untrust(lessons / "untrusted.ipynb")
+    again = open_lesson(MINE)
+    opened_again(again)
+    live_again(again)
+    without_its_kernel(again)
     watched.kernel_is_gone = False
-    untrusted(open_lesson("untrusted.ipynb"))
+    untrusted(open_lesson(untrust(lessons / MINE, "untrusted.ipynb")))
+    exported(open_page(lessons / MINE))
 
 
 # --- live -----------------------------------------------------------------------------------------
@@ -121,6 +128,32 @@ def explorer_answers(lesson):
     assert not view.locator(".problem").count()
 
 
+def whole_words(lesson):
+    """A word that the vocabulary cuts goes in by keyboard, all its pieces are judged, and it goes out again."""
+    cell, view = view_of(lesson, EXPLORER)
+    text = view.locator("[data-key=text]")
+    changed(view, lambda: text.fill("My sister would like to buy a car."))
+    changed(view, view.locator("[data-key=nothing]").click)
+    many = view.locator("[data-key^=token-]").count()
+    changed(view, view.locator("[data-key=token-2]").click)
+    own = view.locator("[data-key=own]")
+    own.fill("grasshopper")
+    changed(view, lambda: own.press("Enter"))
+    pieces = view.locator("[data-key^=sampled-]").all_inner_texts()
+    assert "".join(piece.removeprefix("##") for piece in pieces) == "grasshopper" and len(pieces) > 1
+    assert view.locator("[data-key^=token-]").count() == many, "one button for the word, however many pieces it has"
+    assert "sister → grasshopper at places 2-" in view.locator(".said").inner_text()
+    assert view.locator("[data-key=own]").input_value() == "grasshopper"
+    cell.screenshot(path=SCREENSHOTS / "07 explorer 4 a word of several pieces.png")
+    own = view.locator("[data-key=own]")
+    own.fill("two words")
+    own.press("Enter")
+    view.locator(".problem").get_by_text("type one").wait_for()
+    changed(view, view.locator("[data-key=token-2]").click)
+    assert not view.locator("[data-key^=sampled-]").count()
+    changed(view, lambda: text.fill("My sister was reading."))
+
+
 def timelapse_moves(lesson):
     cell, view = view_of(lesson, TIMELAPSE)
     moves_by_keyboard(cell, view)
@@ -173,19 +206,34 @@ def views_leave_each_other_alone(lesson):
 
 
 # --- without a kernel, without trust --------------------------------------------------------------
+def at_twice_the_size(lesson):
+    """200 % of a window of 1280: nothing is cut off, and nothing has to be pushed sideways."""
+    lesson.page.set_viewport_size(DOUBLE)
+    lesson.execute("application:toggle-left-area")
+    lesson.page.wait_for_timeout(1000)
+    for number, text in enumerate((EXPLORER, TIMELAPSE, FOOL)):
+        cell, view = view_of(lesson, text)
+        assert view.evaluate("view => view.scrollWidth <= view.clientWidth + 1"), text
+        cell.screenshot(path=SCREENSHOTS / f"07 at 200 % {number}.png")
+    lesson.execute("application:toggle-left-area")
+    lesson.page.set_viewport_size(TALL)
+
+
 def views_without_a_kernel(lesson):
     """The page is still open and its kernel has gone: the time-lapse goes on."""
-    lesson.page.evaluate("window.jupyterapp.shell.currentWidget.context.sessionContext.shutdown()")
+    lesson.shut_down()
     cell, view = view_of(lesson, TIMELAPSE)
     moves_by_keyboard(cell, view)
     cell.screenshot(path=SCREENSHOTS / "07 no kernel.png")
 
 
+LAST = {EXPLORER: "sister", TIMELAPSE: "", FOOL: "garden"}  # what was looked at last
+
+
 def opened_again(lesson):
     """A page that knows nothing of the widgets, and a new kernel: what was seen last stands there as a picture."""
     lesson.page.wait_for_timeout(1000)
-    last = {EXPLORER: "sister", TIMELAPSE: "", FOOL: "garden"}
-    for number, (text, word) in enumerate(last.items()):
+    for number, (text, word) in enumerate(LAST.items()):
         cell = lesson.show(text)
         twin_of(cell).wait_for()
         lesson.page.wait_for_timeout(500)
@@ -201,22 +249,38 @@ def has_picture(cell, word):
     assert word in twin.inner_text() and (word or twin.locator("img").count())
 
 
-def untrust(path):
-    """Change a notebook by hand: JupyterLab did not write this one, so it does not trust it."""
-    notebook = json.loads(path.read_text("utf-8"))
-    notebook["metadata"]["from"] = "elsewhere"
-    first = next(cell for cell in notebook["cells"] if cell["cell_type"] == "code")
-    first["source"] = ["# from elsewhere\n", *first["source"]]
-    path.write_text(json.dumps(notebook), "utf-8")
+def live_again(lesson):
+    """The cell is run once more, and its view plays as before."""
+    lesson.run_to(EXPLORER)
+    _, view = view_of(lesson, EXPLORER)
+    changed(view, view.locator("[data-key=token-2]").click)
+
+
+def without_its_kernel(lesson):
+    """The kernel is restarted under a live view: the view says so in its own place, and what to do helps."""
+    lesson.restart()
+    cell, view = view_of(lesson, EXPLORER)
+    view.locator("[data-key=token-3]").click()
+    view.locator(".problem").get_by_text("run the cell again").wait_for()
+    cell.screenshot(path=SCREENSHOTS / "07 restarted.png")
+    live_again(lesson)
 
 
 def untrusted(lesson):
-    trusted = "window.jupyterapp.shell.currentWidget.content.widgets.some(cell => " \
-              "cell.model.type === 'code' && cell.model.outputs.length && cell.model.trusted)"
-    assert not lesson.page.evaluate(trusted)
-    for number, (text, word) in enumerate({EXPLORER: "sister", TIMELAPSE: "", FOOL: "garden"}.items()):
+    assert nothing_is_trusted(lesson)
+    for number, (text, word) in enumerate(LAST.items()):
         cell = lesson.show(text)
         cell.get_by_text("Run the cell to play").wait_for()
         cell.screenshot(path=SCREENSHOTS / f"07 untrusted {number}.png")
         has_picture(cell, word)
         assert not cell.locator(".electra-live").count() and "model not found" not in cell.inner_text()
+
+
+def exported(page):
+    """The page from the disk shows the same pictures, and no view that would not answer."""
+    assert pictures_stand(page) >= 2
+    for word in filter(None, LAST.values()):
+        assert word in " ".join(page.locator("[class^=electra-twin]").all_inner_texts())
+    assert page.get_by_text("Run the cell to play").count() == len(LAST)
+    assert not page.locator(".electra-live").count()
+    page.screenshot(path=SCREENSHOTS / "07 exported.png", full_page=True)
