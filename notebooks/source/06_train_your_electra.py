@@ -320,7 +320,8 @@ yours = found(suspicions, [question.position for question in questions])
 guessing = np.mean([1 / len(suspicion) for suspicion in suspicions])
 print(f"found in {yours:.0%} of {many} easy ones; guessing finds {guessing:.0%}")
 official = take_exam(run.electra.discriminator, run.tokenizer, exam, limit=many)
-assert abs(official["exam_easy_found"] - yours) < 1e-6, "Yours is the exam's own."
+apart = abs(official["exam_easy_found"] - yours)  # read in batches, a near tie may fall the other way
+assert apart < 2 / many, "Yours is the exam's own, but for near ties."
 expect(yours > 2 * guessing, "It finds the word far more often than by guessing.")
 
 # %% [markdown]
