@@ -163,7 +163,8 @@ def disk_error(error, folder):
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return UserError(f"The disk filled up while writing to {folder}. What you had before is kept; make "
                          "room, then run `electra-tutorial data` again.")
-    return UserError(f"Cannot write to {folder} ({error.strerror or error}): check its permissions, or set "
+    where = f", {error.filename}" if error.filename else ""
+    return UserError(f"Cannot write to {folder} ({error.strerror or error}{where}): check its permissions, or set "
                      "ELECTRA_TUTORIAL_DATA to a folder of your own.")
 
 
@@ -222,11 +223,12 @@ def follow(process, source, folder, tell):
 
 
 def size_of_folder(folder):
-    """Return the bytes in a folder to which somebody else is writing (files come and go while we look)."""
+    """Return the bytes in a folder to which somebody else is writing: files and folders come and go while we look."""
     total = 0
-    for path in folder.rglob("*"):
-        with contextlib.suppress(OSError):
-            total += path.stat().st_size
+    for place, _, names in os.walk(folder):  # unlike Path.rglob, it passes over a folder that has just gone
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.path.getsize(os.path.join(place, name))
     return total
 
 

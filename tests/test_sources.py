@@ -5,9 +5,11 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
+import threading
 import zipfile
 from pathlib import Path
 
@@ -196,6 +198,23 @@ def test_a_cache_that_cannot_be_written_is_named(offered, monkeypatch, tmp_path)
     (tmp_path / "data" / "cache").write_text("a file where a folder belongs")
     with pytest.raises(UserError, match="Cannot write to .*archives"):
         sources.fetch(the_source(), from_dir=offered)
+
+
+def test_folders_that_come_and_go_while_pip_builds_are_no_trouble(tmp_path):
+    over = threading.Event()
+
+    def build():  # what pip does in its temporary folder for an sdist, and what rglob once stumbled over
+        while not over.is_set():
+            (tmp_path / "build" / "env" / "lib").mkdir(parents=True)
+            shutil.rmtree(tmp_path / "build")
+
+    pip = threading.Thread(target=build)
+    pip.start()
+    try:
+        assert all(sources.size_of_folder(tmp_path) == 0 for _ in range(500))
+    finally:
+        over.set()
+        pip.join()
 
 
 def test_ctrl_c_leaves_nothing_behind(offered, monkeypatch):
