@@ -36,13 +36,20 @@ svg text {{ fill: #111 }} select {{ font-size: 14px }} :focus-visible {{ outline
   const script = document.createElement("script");
   script.textContent = await new Response(unpacked).text();
   const frame = window.frameElement;
-  let fitted = 0;
-  const fit = () => {{ // shrink to the frame, anew when that gets another width
-    if (innerWidth === fitted && document.body.style.zoom) return;
-    fitted = innerWidth;
+  let fitted = "", inner = 0;
+  const widthOf = (svg) => {{ // of what is seen of a drawing
+    const parts = [...svg.children].filter((part) => part.getBBox && getComputedStyle(part).visibility !== "hidden");
+    return Math.ceil(Math.max(0, ...parts.map((part) => part.getBBox()).map((box) => box.x + box.width)));
+  }};
+  const fit = () => {{ // give each drawing the width that it needs, and shrink all of them to the frame
+    const drawings = [...document.querySelectorAll("svg")].map((svg) => [svg, widthOf(svg)]);
+    const now = [inner = innerWidth, ...drawings.map(([, wide]) => wide)].join();
+    if (now === fitted) return;
+    fitted = now;
     document.body.style.zoom = "";
+    for (const [svg, wide] of drawings) svg.style.minWidth = wide + 4 + "px";
     const wide = document.documentElement.scrollWidth;
-    if (wide > innerWidth + 1) document.body.style.zoom = innerWidth / wide;
+    if (wide > innerWidth + 1) document.body.style.zoom = Math.max(0.4, innerWidth / wide);
   }};
   const drawn = () => {{
     if (!document.querySelector("svg *")) return;
@@ -52,9 +59,11 @@ svg text {{ fill: #111 }} select {{ font-size: 14px }} :focus-visible {{ outline
       frame.previousElementSibling.style.display = "none";
     }}
   }};
-  addEventListener("resize", () => {{ if (innerWidth !== fitted) drawn(); }});
+  addEventListener("resize", () => {{ if (innerWidth !== inner) drawn(); }});
   new ResizeObserver(drawn).observe(document.body);
-  new MutationObserver(drawn).observe(document.body, {{ childList: true, subtree: true }});
+  new MutationObserver(drawn).observe(document.body, {{
+    childList: true, subtree: true, attributes: true, attributeFilter: ["visibility"],
+  }});
   document.body.append(script);
 }})();</script></body></html>"""
 KEYS = (Path(__file__).resolve().parent / "bertviz_keys.js").read_text("utf-8")

@@ -53,6 +53,13 @@ def marks(frame):
     return frame.locator("svg *").count()
 
 
+def whole(frame):
+    """Whether nothing that is seen lies beyond the right edge of the frame."""
+    return frame.locator("svg").first.evaluate("""svg => [...svg.querySelectorAll("text, rect, line")]
+        .filter(mark => getComputedStyle(mark).visibility !== "hidden")
+        .every(mark => mark.getBoundingClientRect().right <= innerWidth + 2)""")
+
+
 def every_view_draws(lesson, name):
     for text, title in VIEWS.items():
         cell = lesson.show(text)
@@ -125,6 +132,7 @@ def the_neuron_view_answers(lesson):
         otherwise(frame, lambda: lesson.page.keyboard.press("Enter"))
         assert frame.locator(f"#{shown}").get_attribute("visibility") == "visible"
         assert frame.locator(f"#{shown} g:focus").count() == 1, "the focus stayed with a mark that is hidden"
+        assert whole(frame), f"cut off at the right when {shown}"
     cell.screenshot(path=SCREENSHOTS / "08 neuron view by keys.png")
 
 
@@ -138,7 +146,7 @@ def at_twice_the_size(lesson):
         cell = lesson.show(text)
         frame = frame_of(cell, text)
         frame.locator("svg line, svg path").first.wait_for(state="attached")
-        assert frame.locator("html").evaluate("page => page.scrollWidth <= innerWidth + 1"), text
+        assert frame.locator("html").evaluate("page => page.scrollWidth <= innerWidth + 1") and whole(frame), text
         cell.screenshot(path=SCREENSHOTS / f"08 at 200 % {number}.png")
     lesson.execute("application:toggle-left-area")
     lesson.page.set_viewport_size(TALL)
