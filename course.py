@@ -492,8 +492,8 @@ def start(command, rest):
     if command not in ("test", "test-browser"):
         return hand_over(["-m", "electra_tutorial", command] + rest, {})
     os.chdir(HERE)
-    if command == "test-browser":  # one after the other: a window and its kernel keep two processors busy
-        words = ["-m", "pytest", "tests/browser", "--override-ini", "addopts=-ra"]
+    if command == "test-browser":  # two at a time: a window and its kernel wait as much as they compute
+        words = ["-m", "pytest", "tests/browser", "--override-ini", "addopts=-ra", "-n", "2", "--dist", "worksteal"]
         return hand_over(words + rest, {"ELECTRA_TUTORIAL_BROWSER": find_browser() or ""})
     processors = os.cpu_count() or 1
     workers = max(1, min(4, processors))

@@ -239,7 +239,7 @@ def look_steps(total, looks):
 def should_stop(losses, patience):
     """Whether the last `patience` of the losses have all failed to go below the least one before them.
 
-    losses: a list of numbers, one a look, the newest last. patience 0: never.
+    losses: a list of numbers that should fall, one a look, the newest last. patience 0: never.
     """
     if patience == 0 or len(losses) <= patience:
         return False
@@ -249,8 +249,9 @@ def should_stop(losses, patience):
 def train(model, rows, targets, recipe, judge, seed=0, tell=lambda row: None):
     """Train the model; return one dict a look. Afterwards it has the weights of its best look, if it has patience.
 
-    rows: lists of ids; targets: one for each, as `model.loss` takes them; judge(model) -> a dict whose `loss`
-    says how good it is on examples held out; tell(row) hears of each look.
+    rows: lists of ids; targets: one for each, as `model.loss` takes them; judge(model) -> a dict whose `accuracy`
+    and `loss` say how good it is on examples held out; tell(row) hears of each look. The accuracy decides: with few
+    examples the loss soon rises, for the model gets too sure of itself, and yet it is right more and more often.
     """
     optimizer = torch.optim.AdamW(layer_groups(model, recipe), lr=0.0, betas=(0.9, 0.98), eps=1e-6)
     total = recipe.epochs * math.ceil(len(rows) / recipe.batch)
@@ -266,7 +267,7 @@ def train(model, rows, targets, recipe, judge, seed=0, tell=lambda row: None):
             losses = []
             if recipe.patience and history[-1] is best_look(history):
                 kept = copy.deepcopy(model.state_dict())
-            if should_stop([row["loss"] for row in history], recipe.patience):
+            if should_stop([1 - row["accuracy"] for row in history], recipe.patience):
                 break
     if kept:
         model.load_state_dict(kept)
@@ -274,8 +275,8 @@ def train(model, rows, targets, recipe, judge, seed=0, tell=lambda row: None):
 
 
 def best_look(history):
-    """The look with the least loss on the examples held out; the first of equals."""
-    return min(history, key=lambda row: row["loss"])
+    """The look with the best accuracy on the examples held out; of equals the one with the least loss."""
+    return max(history, key=lambda row: (row["accuracy"], -row["loss"]))
 
 
 def train_step(model, optimizer, rows, targets, numbers, rate):

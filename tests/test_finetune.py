@@ -92,17 +92,17 @@ def test_the_same_seed_gives_the_same_numbers(electra, tokenizer):
     assert runs[0] == runs[1] != runs[2]
 
 
-def judge_from(losses):
-    left = iter(losses)
-    return lambda model: {"loss": next(left)}
+def judge_from(errors, losses):
+    left = iter([{"accuracy": 1 - error, "loss": loss} for error, loss in zip(errors, losses, strict=True)])
+    return lambda model: next(left)
 
 
-def small_run(electra, losses, **recipe):
-    """Train on 32 rows, four looks, with a judge that says these losses: (history, weights at each look)."""
+def small_run(electra, errors, losses=None, **recipe):
+    """Train on 32 rows with a judge that says these errors, one a look: (history, weights at each look, at last)."""
     model, seen = Classifier(body_of(electra), 2), []
     ids, mask = toy_batch((5,) * 32)
-    recipe = Recipe(epochs=4, batch=16, looks=len(losses), **recipe)
-    history = finetune.train(model, ids.tolist(), [0, 1] * 16, recipe, judge_from(losses),
+    recipe = Recipe(epochs=4, batch=16, looks=len(errors), **recipe)
+    history = finetune.train(model, ids.tolist(), [0, 1] * 16, recipe, judge_from(errors, losses or errors),
                              tell=lambda row: seen.append(copy.deepcopy(model.output.weight.data)))
     return history, seen, model.output.weight.data
 
@@ -111,6 +111,11 @@ def test_it_stops_after_so_many_looks_without_a_gain_and_keeps_the_best(electra)
     history, seen, weight = small_run(electra, [0.5, 0.3, 0.4, 0.6, 0.1, 0.1, 0.1, 0.1], patience=2)
     assert [row["loss"] for row in history] == [0.5, 0.3, 0.4, 0.6]
     assert torch.equal(weight, seen[1]) and not torch.equal(weight, seen[3])
+
+
+def test_the_accuracy_decides_which_look_is_the_best_and_among_equals_the_loss(electra):
+    _, seen, weight = small_run(electra, [0.5, 0.3, 0.2, 0.2], losses=[0.5, 0.6, 0.9, 0.8], patience=3)
+    assert torch.equal(weight, seen[3]) and not torch.equal(weight, seen[2])
 
 
 def test_without_patience_it_goes_to_the_end_and_keeps_the_last(electra):

@@ -145,13 +145,12 @@ def watched(browser, asked, request):
 @pytest.fixture
 def open_lesson(watched, server):
     """A function that opens a lesson of the student's folder in JupyterLab, and gives it as a `Notebook`."""
-    def open_one(name, theme=None):
+    def open_one(name):
         address, token = server
         watched.page.goto(f"{address}lab/tree/{name}?token={token}&reset")
         notebook = Notebook(watched.page)
         notebook.wait_until_ready()
-        if theme:
-            notebook.theme(theme)
+        notebook.theme("JupyterLab Light")  # the server keeps what an earlier test chose
         return notebook
 
     return open_one
@@ -191,6 +190,13 @@ class Notebook:
     def wait_until_ready(self):
         self.page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.context")
         self.wait(lambda state: state and state["kernel"] == "idle", 60)
+
+    def open(self, name):
+        """Open another lesson of the folder beside this one, as a click in the list of files would."""
+        self.execute("docmanager:open", path=name)
+        self.page.wait_for_function("name => window.jupyterapp.shell.currentWidget?.context?.path.endsWith(name)",
+                                    arg=name)
+        self.wait_until_ready()
 
     def wait(self, ready, seconds):
         """Wait until `ready(state)`, or fail with the last state seen."""
@@ -271,7 +277,7 @@ class Notebook:
         scroller, found = self.page.locator(".jp-WindowedPanel-outer").first, {}
         scroller.evaluate("element => element.scrollTo(0, 0)")
         for number in range(pages):
-            self.page.wait_for_timeout(300)
+            self.page.wait_for_timeout(150)
             self.page.screenshot(path=SCREENSHOTS / f"{name} {number:02}.png")
             found |= dict.fromkeys(self.page.evaluate(UNREADABLE))
             moved = scroller.evaluate("""element => { const before = element.scrollTop;
