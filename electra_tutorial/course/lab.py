@@ -23,6 +23,7 @@ MY_LESSONS = REPOSITORY / "my_lessons"
 # and what the page says to a widget goes to a thread of the kernel's own, so that it is heard while a cell runs.
 SETTINGS = Path(__file__).resolve().parent / "jupyter"
 HANDED_OUT = ".handed_out.json"  # in my_lessons/: what was copied, to tell a student's change from ours
+WORKSPACES = ".workspaces"  # there too: which tabs are open; JupyterLab's own place would mix up two copies
 
 
 def prepare(folder=None, fresh=None, lessons=None):
@@ -136,6 +137,7 @@ def command(folder, jupyter_args=()):
         "ServerApp.ip": "127.0.0.1",
         "ServerApp.root_dir": folder,
         "LabApp.default_url": f"/lab/tree/{first}",
+        "LabApp.workspaces_dir": folder / WORKSPACES,
         "LabApp.extension_manager": "readonly",  # the other one lists what the network offers
     }
     if hasattr(os, "geteuid") and os.geteuid() == 0:

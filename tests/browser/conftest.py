@@ -48,7 +48,7 @@ def surroundings(tmp_path_factory, asked):
     """The environment of the server: the lessons' fast mode, folders of its own, no network."""
     own = tmp_path_factory.mktemp("jupyter")
     folders = {"JUPYTER_RUNTIME_DIR": "runtime", "JUPYTERLAB_SETTINGS_DIR": "settings",
-               "JUPYTERLAB_WORKSPACES_DIR": "workspaces", "ELECTRA_TUTORIAL_RUNS": "runs"}
+               "ELECTRA_TUTORIAL_RUNS": "runs"}
     python_path = os.pathsep.join(filter(None, [str(HERE / "no_network"), os.environ.get("PYTHONPATH")]))
     return {**lab.environment(), **{name: str(own / folder) for name, folder in folders.items()},
             "ELECTRA_TUTORIAL_FAST": "1", "ELECTRA_TUTORIAL_ASKED": str(asked), "PYTHONPATH": python_path}

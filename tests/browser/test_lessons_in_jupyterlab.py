@@ -16,13 +16,14 @@ def test_the_guard_notes_who_asks_for_the_network_even_inside_a_try(asked, surro
     asked.write_text(before)
 
 
-def test_every_lesson_opens_without_a_dialog(open_lesson):
+def test_every_lesson_opens_without_a_dialog(open_lesson, lessons):
     first, *others = LESSONS
     lesson = open_lesson(first)
     opens_in_peace(lesson, first)
     for name in others:  # a tab each: a new window would load all of JupyterLab anew
         lesson.open(name)
         opens_in_peace(lesson, name)
+    assert any((lessons / lab.WORKSPACES).iterdir()), "which tabs are open is kept with the lessons"
 
 
 def opens_in_peace(lesson, name):
