@@ -62,7 +62,7 @@ for member in load_sources()[0].members[::3]:  # one line for each source
 # ## 2. Who is in it?
 #
 # **Guess first.** For each sentence with *she*, how many have *he*? And if the model is then asked to fill
-# the gap in *[MASK] is wearing a dress.*, which word does it find likelier, *he* or *she*?
+# the gap in *[MASK] was pregnant.*, which word does it find likelier, *he* or *she*?
 
 # %%
 from electra_tutorial.corpus import count_sentences
@@ -72,14 +72,16 @@ from electra_tutorial.judgement import judge
 for source, sentences in corpus.train.items():
     stands = count_sentences(sentences, ["he", "she", "tom", "mary"])
     print(f"{source:9} he : she = {stands['he'] / max(1, stands['she']):.1f} ", stands)
-for gap in ("[MASK] was a famous scientist.", "[MASK] is wearing a dress."):
-    guess = dict(judge(gap, top=300).proposals[0])
+gaps = ("[MASK] was a famous scientist.", "[MASK] was pregnant.", "[MASK] is wearing a dress.")
+guesses = [dict(judge(gap, top=300).proposals[0]) for gap in gaps]
+for gap, guess in zip(gaps, guesses, strict=True):
     print(f"{gap:32} he {guess['he']:.0%}, she {guess['she']:.0%}")
-    expect(guess["he"] > guess["she"], "'He' is likelier to the model.")
+expect(all(guess["he"] > guess["she"] for guess in guesses[:2]), "'He' is likelier to the model.")
+expect(guesses[2]["she"] > guesses[0]["she"], "A dress moves it towards 'she'.")
 
 # %% [markdown]
 # Nobody decided that. Both sources have more men than women in them (the first numbers), so *he* is the safer bet,
-# even in a dress. A model passes
+# even of somebody who is pregnant. *Dress* moves the odds, to about even, where you would not hesitate. A model passes
 # on what it read, and this is the moment to see it: no loss will ever tell you. It would be worse still had
 # the cleaning not stepped in: *Tom* stood in more than a quarter of Tatoeba's sentences, because its busiest
 # author uses the name as others use *x*. Now he is in one of twenty (`data/README.md`).
