@@ -381,7 +381,8 @@ assert max(scored["generator too strong"]) < min(scored["healthy"])
 # The trap is in the third column: judged by the generator's loss, the sick run is the best. This collapse was
 # made by a learning rate ten times too high. The strong generator was made by λ = 1, so that the
 # discriminator's loss weighs no more than the generator's in the joint loss. At that weight the embedding
-# tables, which both networks share, learn what serves the generator.
+# tables, which both networks share, learn what serves the generator. It is no larger than the healthy run's: it is too
+# strong for a discriminator that is not listened to. You meet these runs again in section 10.
 #
 # Do you believe it? Re-run one of them here, the same settings and seed, in about half a minute. A warning
 # is part of the result: the run notices that something is wrong.
@@ -435,8 +436,8 @@ print(table(lines, ("exam_easy_auc", "exam_medium_auc", "mlm_loss", "rtd_auc")))
 experiment_figure(lines, title="λ, the weight of the discriminator's loss")
 
 # %% [markdown]
-# This one is clear. At λ = 1 the generator is at its best and the exam at its worst, and the bands do not
-# touch. From 50 on the exam gains nothing that shows. The authors chose 50 out of 1, 10, 20, 50 and 100
+# This one is clear. At λ = 1 the generator is at its best and the exam at its worst, and the bands of 1 and 50
+# do not touch. From 50 on the exam gains nothing that shows. The authors chose 50 out of 1, 10, 20, 50 and 100
 # (appendix A).
 #
 # **What these small runs can show, and what not.** They read 400,000 tokens of a language of some 2,000 words,
@@ -468,7 +469,8 @@ assert max(hidden["15 %"]) < min(hidden["25 %"]), "Hidden places: nor do these."
 # runs of the `laptop` size said the same more loudly (2.5 million tokens, one seed each:
 # `benchmarks/RECIPE.md`). It need not hold for a long run: the paper's small model read 6,000 times as much as
 # that. Whatever is hidden in training, the *evaluation* hides 15 %. So a detector trained at 25 % expects more
-# fakes than it meets there. That costs it some loss, and no AUC.
+# fakes than it meets there. That costs it some loss, and by itself no AUC, which asks for the order alone. (The last
+# column is no counterproof: it compares detectors that met different fakes.)
 #
 # ## 12. Untrained, yours, and ours
 #
@@ -688,7 +690,7 @@ assert 0.5e18 < total < 2e18
 # <details><summary>6. Why does a small generator give the discriminator a better AUC in training?</summary>
 #
 # Its fakes are worse, so they are found more often. That says nothing about the discriminator: on the exam,
-# with equal questions, the lead was gone.
+# with equal questions, little of the lead was left, and the bands overlapped.
 # </details>
 #
 # <details><summary>7. At λ = 1 the generator got better. Why is that no reason to choose it?</summary>
