@@ -100,7 +100,7 @@ def verdict(exercise, function):
     except TooLong as late:
         where = f"For {late} it" if late.args else "It"
         return (f"{where} was stopped after {LONGEST:g} seconds, where the reference takes a small part of one: "
-                "look for a loop that never ends, or for one over every number of a tensor.")
+                "look for a loop that never ends, one inside another, or one over every number of a tensor.")
     except KeyboardInterrupt:
         return "You stopped it before it came to an end: look for a loop that never ends."
     except Exception as error:  # a rule could not make use of an answer
@@ -132,7 +132,7 @@ def watched(exercise, function):
             said = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(".")
             raise NotYet(f"For {given}\nit raises {said}.{advice(error)}") from None
         except TooLong:
-            raise TooLong(given) from None
+            raise TooLong(textwrap.shorten(given, 300, placeholder=" ...")) from None
     return call
 
 

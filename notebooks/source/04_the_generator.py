@@ -488,11 +488,11 @@ from electra_tutorial.tokens import collate
 from electra_tutorial.training import prepare_text
 
 preset = laptop.with_changes(vocab_size=4096, max_length=32, mask_rate=0.15)
-corpus, tokenizer, rows = prepare_text(preset, "grammar")  # a vocabulary, and rows
-V = tokenizer.get_vocab_size()  # a small corpus has fewer pieces than asked for
+grammar, grammar_tokenizer, grammar_rows = prepare_text(preset, "grammar")
+V = grammar_tokenizer.get_vocab_size()  # a small corpus has fewer pieces than asked for
 preset = preset.with_changes(vocab_size=V)
-print(f"{len(rows):,} rows, V = {V:,}. For example:")
-print(*corpus.train["grammar"][5:8], sep="\n")
+print(f"{len(grammar_rows):,} rows, V = {V:,}. For example:")
+print(*grammar.train["grammar"][5:8], sep="\n")
 sentence = read("The plates near the oven are hot.")
 print(f"P(are) = {guess_probability(sentence, 5):.2f}")
 
@@ -570,10 +570,10 @@ def my_training(positions="learned", steps=0):
     torch.manual_seed(0)
     generator = Electra(preset.with_changes(positions=positions)).generator
     optimizer, groups = my_optimizer(generator), [list(generator.parameters())]
-    rng, stream = torch.Generator().manual_seed(0), batch_stream(rows, 1024, seed=0)
+    rng, stream = torch.Generator().manual_seed(0), batch_stream(grammar_rows, 1024, seed=0)
     losses = []
     for step in range(steps):
-        batch, rate = collate(rows, next(stream)), learning_rate(step, steps, 2e-3, 0.05)
+        batch, rate = collate(grammar_rows, next(stream)), learning_rate(step, steps, 2e-3, 0.05)
         losses.append(my_step(generator, optimizer, groups, batch, rate, rng))
     return generator, losses
 
@@ -594,17 +594,17 @@ print(f"{STEPS} steps in {seconds:.0f} s: {losses[0]:.2f} -> {losses[-1]:.2f} na
 # %%
 from electra_tutorial.tokens import make_rows
 
-sentences = corpus.heldout["grammar"][:full_or_fast(1000, 40)]
-heldout = collate(make_rows(sentences, tokenizer, 32), range(len(sentences)))
+sentences = grammar.heldout["grammar"][:full_or_fast(1000, 40)]
+grammar_heldout = collate(make_rows(sentences, grammar_tokenizer, 32), range(len(sentences)))
 fixed = torch.Generator().manual_seed(1)  # the same places for every model
-hidden = mask_tokens(heldout[0], heldout[0] < 5, 1e-6, MASK_ID, 0.0, fixed)  # one a row
-targets = heldout[0][hidden[1]]  # (N,)
+hidden = mask_tokens(grammar_heldout[0], grammar_heldout[0] < 5, 1e-6, MASK_ID, 0.0, fixed)  # one a row
+targets = grammar_heldout[0][hidden[1]]  # (N,)
 
 
 @torch.no_grad()
 def heldout_loss(generator):
     """Nats a hidden word, over all held-out sentences."""
-    return F.cross_entropy(generator(hidden[0], heldout[1], hidden[1]), targets).item()
+    return F.cross_entropy(generator(hidden[0], grammar_heldout[1], hidden[1]), targets).item()
 
 # %%
 from electra_tutorial.evaluation import unigram_counts
@@ -614,7 +614,7 @@ places = (hidden[1].int().argmax(dim=1) - 1).tolist()  # [CLS] stands before the
 asked = zip(sentences, places, strict=True)
 best = [guess_probability(read(sentence), place) for sentence, place in asked]
 levels = {"log V": math.log(V),
-          "unigram": unigram_loss(unigram_counts(rows, V), targets.numpy()),
+          "unigram": unigram_loss(unigram_counts(grammar_rows, V), targets.numpy()),
           "best possible": -sum(map(math.log, best)) / len(best)}
 assert levels["best possible"] < levels["unigram"] < levels["log V"]
 
@@ -655,7 +655,7 @@ import copy
 
 from electra_tutorial.training import clipping_groups, make_optimizer, train_step
 
-full = collate(rows, (rows.lengths == 10).nonzero()[0][:100])  # a batch without padding
+full = collate(grammar_rows, (grammar_rows.lengths == 10).nonzero()[0][:100])  # a batch without padding
 device = full[0].device  # the processor
 print(f"a batch of {len(full[0])} rows on the {device}")
 assert full[1].all()  # no padding

@@ -110,8 +110,8 @@ for name, seconds in times.items():
 #
 # ## 4. One step, before anything is learned
 #
-# `collate` puts rows of like length into one batch and fills the shorter ones up with `[PAD]`. `B` counts the
-# rows, `T` the tokens of a row, `V` the pieces of the vocabulary.
+# `batch_order` puts rows of like length into one batch, and `collate` fills the shorter ones up with `[PAD]`. `B`
+# counts the rows, `T` the tokens of a row, `V` the pieces of the vocabulary.
 #
 # **Guess first.** The generator knows nothing yet: all `V` pieces are about equally likely to it. Its loss is
 # the mean of -log P(the right piece), in **nats** (the unit of a loss that uses the natural logarithm). Work
@@ -294,7 +294,7 @@ for part, sentence in asked.items():
 # %%
 import numpy as np
 
-from electra_tutorial.evaluation import spread, take_exam
+from electra_tutorial.evaluation import encode_questions, piece_logits, spread, take_exam, word_suspicion
 from electra_tutorial.judgement import judge
 
 originals = {"easy": easy.before, "medium": medium.before, "hard": hard.good}
@@ -312,8 +312,6 @@ for part, sentence in asked.items():
 from electra_tutorial.metrics import found  # weave: exercise
 
 # %%
-from electra_tutorial.evaluation import encode_questions, piece_logits, word_suspicion
-
 many = full_or_fast(100, 20)
 # A row of pieces each, and which word every piece belongs to. Punctuation is no word: the exam never replaces it.
 rows_asked, words, positions = zip(*encode_questions(spread(exam.easy, many), run.tokenizer), strict=True)
@@ -381,8 +379,8 @@ assert max(scored["generator too strong"]) < min(scored["healthy"])
 # The trap is in the third column: judged by the generator's loss, the sick run is the best. This collapse was
 # made by a learning rate ten times too high. The strong generator was made by λ = 1, so that the
 # discriminator's loss weighs no more than the generator's in the joint loss. At that weight the embedding
-# tables, which both networks share, learn what serves the generator. It is no larger than the healthy run's: it is too
-# strong for a discriminator that is not listened to. You meet these runs again in section 10.
+# tables, which both networks share, learn what serves the generator. It is no larger than the healthy run's: it is
+# too strong for a discriminator that is not listened to. You meet these runs again in section 10.
 #
 # Do you believe it? Re-run one of them here, the same settings and seed, in about half a minute. A warning
 # is part of the result: the run notices that something is wrong.
@@ -420,7 +418,7 @@ experiment_figure(lines, title="Generator's width, a share of the discriminator'
 
 # %% [markdown]
 # The paper found 1/4 to 1/2 best (figure 3), and worse beyond. **These runs do not show that.** 1/4 has the
-# best mean, but its band overlaps with those of 1 and 2, and 1/2 lies below them all: the exam goes down and up
+# best mean, but its band overlaps with those of 1 and 2, and 1/2 has the lowest mean: the exam goes down and up
 # again as the generator grows. That is how chance looks. One run each would have given you a winner, and
 # another seed another one. The bands are there to keep you from that.
 #

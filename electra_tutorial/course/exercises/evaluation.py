@@ -11,9 +11,10 @@ from electra_tutorial.tokens import PAD_ID
 pad = Exercise(
     evaluation.pad, lesson=1, difficulty=2, minutes=8,
     task="""
-        `rows` is a list of rows of ids, each a list or an array, of unlike length. Return two tensors of
-        shape `(B, T)`, where T is the length of the longest row: `ids` (long), each row from the left and
-        filled up with `PAD_ID`; and `attention_mask` (bool), True at real tokens, False at padding.
+        `rows` is a list of rows of ids, of unlike length, each a list or an array (the course keeps its rows as
+        uint16, a kind that PyTorch hardly computes with: make int64 of it first). Return two tensors of shape
+        `(B, T)`, where T is the length of the longest row: `ids` (long), each row from the left and filled up
+        with `PAD_ID`; and `attention_mask` (bool), True at real tokens, False at padding.
     """,
     hint="""
         `torch.full((B, T), PAD_ID)` is the full page, and `ids[number, :len(row)] = torch.tensor(row)` writes

@@ -11,7 +11,8 @@ learning_rate = Exercise(
     task="""
         The learning rate of step `step` = 0, 1, 2 ... of `total`. The first `warmup` share of the steps
         (rounded, at least one step) goes up in a straight line and ends at `peak`; the first step is
-        already above 0. The rest goes down in a straight line that would reach 0 at step `total`.
+        already above 0. The rest begins at `peak` once more, so that two steps have it, and goes down in a
+        straight line that would reach 0 at step `total`.
     """,
     hint="""
         Call the number of rising steps `rising`. While `step < rising` the rate is `peak` times (step + 1)
