@@ -19,7 +19,7 @@ PLAN = (
     (7, "See replacements", "the explorer: type, mask, sample, replace, fool the detector"),
     (8, "See attention", "what each head looks at, and whether that explains anything"),
     (9, "Fine-tune", "sentiment and answering questions with your own model, against plain rivals"),
-    (10, "Is it a GAN?", "the paper's comparisons, run at mini scale with several seeds"),
+    (10, "Is it a GAN?", "the paper's comparisons, at equal tokens and at equal measured time"),
 )
 HEADS = ("", "lesson", "what you build", "exercises done", "all cells run in")
 CELL = "padding:3px 10px 3px 0;text-align:left;vertical-align:top;background-color:#ffffff;color:#111111;"

@@ -236,8 +236,8 @@ for judged in (before, after, my_after, broken, game):
 # %% [markdown]
 # ## 8. The map
 #
-# A lesson takes 45 minutes to an hour of your time. That is our estimate; the minutes in the table are measured.
-# Each lesson has a kernel of its own and starts from nothing, so you can close one and open another. What
+# A lesson takes an hour to an hour and a half of your time. That is our estimate; the minutes in the table are
+# measured. Each lesson has a kernel of its own and starts from nothing, so you can close one and open another. What
 # you did is counted here each time you run this cell.
 
 # %%

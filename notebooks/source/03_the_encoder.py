@@ -10,7 +10,7 @@
 # how much a result changes when a number before it changes a little. The *spread* of numbers is here their
 # standard deviation: how far they lie from their mean.
 #
-# <!-- weave: minutes -->
+# **Your time:** about an hour. <!-- weave: minutes -->
 # You will need about an hour.
 #
 # Letters: B rows in a batch, T tokens in a row, V tokens in the vocabulary, E numbers in an embedding, D

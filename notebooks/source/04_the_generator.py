@@ -12,7 +12,7 @@
 # *pieces* of a vocabulary, each piece is a whole number (its *id*), `[CLS]` and `[SEP]` stand around the
 # sentence, and `[PAD]` fills short rows up. Everything else is said where it first stands.
 #
-# <!-- weave: minutes -->
+# **Your time:** about an hour and a half, more than half of it for the four exercises. <!-- weave: minutes -->
 #
 # Letters, as everywhere in the course: `B` rows in a batch, `T` tokens in a row, `V` tokens in the
 # vocabulary, `N` chosen places of a batch, `E` the width of an embedding, `D` that of the network.

@@ -12,7 +12,7 @@
 # *drawn* for each hidden place. A *logit* is a score before softmax or sigmoid. Everything else is said where it
 # first stands.
 #
-# <!-- weave: minutes -->
+# **Your time:** about an hour and a quarter, half of it for the six exercises. <!-- weave: minutes -->
 #
 # `B` rows in a batch, `T` tokens in a row, `V` tokens in the vocabulary, `N` chosen places of a batch.
 #

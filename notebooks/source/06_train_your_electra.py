@@ -10,7 +10,7 @@
 # **What you need to know.** Lessons 04 and 05: the generator, the discriminator and one step of training. If
 # you take the short route, the terms you need are said again, in half a sentence, where they first stand.
 #
-# <!-- weave: minutes -->
+# **Your time:** about an hour, and the training. <!-- weave: minutes -->
 # Nearly all of that is the training in section 6. You choose its length there: `MINUTES`.
 #
 # ## 1. Your parts, put together

@@ -10,7 +10,7 @@
 # **What you need to know.** The encoder (lesson 03) and the discriminator (lesson 05). `cross_entropy` of
 # logits `(N, C)` and class numbers `(N,)` is the mean of minus log P(right class), in nats.
 #
-# <!-- weave: minutes -->
+# **Your time:** about an hour and a quarter. <!-- weave: minutes -->
 #
 # Everything here starts from the mini ELECTRA that comes with the course. To fine-tune your own from lesson 06,
 # give its folder where `load()` stands. You see one run of each fine-tuning. What several seeds say, a command

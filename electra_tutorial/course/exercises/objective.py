@@ -47,10 +47,12 @@ def toy_rows():
 
 @mask_tokens.rule
 def special_places_are_never_chosen(mask_tokens):
-    ids, special = rows()
-    chosen = mask_tokens(ids, special, 0.5, MASK_ID, 0.0, seeded())[1]
-    assert not (chosen & special).any(), (
-        "You chose a place where `special` is True, such as [CLS] or padding: those must never be chosen.")
+    for ids, special in (rows(), rows((2, 6), 6)):  # the second has a row without any ordinary place
+        chosen = mask_tokens(ids, special, 0.5, MASK_ID, 0.0, seeded())[1]
+        assert not (chosen & special).any(), (
+            "You chose a place where `special` is True, such as [CLS] or padding: those must never be chosen, also "
+            f"where a row has nothing else. Row {(chosen & special).any(dim=1).int().argmax()} has "
+            f"{(~special).sum(1)[(chosen & special).any(dim=1)][0]} ordinary places.")
 
 
 @mask_tokens.rule
@@ -62,9 +64,10 @@ def each_row_gets_its_share(mask_tokens):
             wanted = max(1, int(n * rate + 0.5))
             assert got == wanted, (
                 f"Row {row} has {n} ordinary places; at rate {rate} that is {n * rate:g}, so {wanted} chosen, and "
-                f"you chose {got}. A coin for each place gives another number each time; places drawn one by one can "
-                "repeat; one argsort gives places in order, and a place's rank takes two; Python and torch round one "
-                "half to the even number.")
+                f"you chose {got}. A coin for each place gives another number each time; places drawn one by one "
+                "can repeat; one argsort gives places in order, and a place's rank takes two; it may be rounded "
+                "down, lack the least of one, or be a share of all T places; and Python and torch round one half to "
+                "the even number.")
 
 
 @mask_tokens.rule

@@ -126,6 +126,10 @@ def no_gradient_stays_behind(update):
     assert got == [0.4, 0.2], (
         f"After two calls with a gradient of [0.3, 0.4] weights [1, 1] stand at {got}, and should stand at [0.4, "
         "0.2]: `backward` adds to the gradients that are there. Set them to zero.")
+    weight = torch.nn.Parameter(torch.ones(2))
+    update((weight * torch.tensor([0.3, 0.4])).sum(), Descent([weight]), [[weight]], 1.0)
+    assert weight.grad is None or not weight.grad.any(), (
+        "The weights are right, but the gradient stays there when the call is over: `zero_grad` comes last.")
 
 
 @update.rule
