@@ -1,6 +1,6 @@
 """Fine-tuning: the discriminator's encoder, a small new head on top, and a few minutes of training on a task.
 
-The generator is thrown away, and so is the replaced-token head: what is kept is the body (paper, section 3.1). The
+The generator is thrown away, and so is the replaced-token head: what is kept is the body (paper, section 2). The
 body knows something already, the head nothing. So the head learns fast, and each layer below it more slowly
 (`layer_decay`); the rate rises first and then falls; and the weights that did best on examples held out for choosing
 are the ones that are kept.
