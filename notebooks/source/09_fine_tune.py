@@ -206,9 +206,9 @@ expect(fit.interval[0] > 0.5, "It has learned something about reviews: a coin is
 
 # %% [markdown]
 # Read it as it stands. When this was written, **pre-training did not pay for this task**: naive Bayes had
-# .79, the pre-trained network .74, and with 500 examples and seed 0 (the cell in section 8 with `number =
-# 500`) the pre-trained one had .58 and the one from scratch .66. Do not expect what you know of large models.
-# Three things may explain it:
+# .79, the pre-trained network .74, and with 500 examples and seed 0 the pre-trained one had .58 and the one
+# from scratch .66 (`finetune_sentiment(electra, tokenizer, 500)`, and with `from_scratch(electra)`). Do not
+# expect what you know of large models. Three things may explain it:
 #
 # - *What it has read*: encyclopaedia and everyday sentences, hardly an opinion, and of that 2.3 million
 #   words. BERT read 3,300 million (Devlin et al. 2019).
