@@ -492,14 +492,16 @@ def start(command, rest):
     if command not in ("test", "test-browser"):
         return hand_over(["-m", "electra_tutorial", command] + rest, {})
     os.chdir(HERE)
-    if command == "test-browser":  # two at a time: a window and its kernel wait as much as they compute
-        words = ["-m", "pytest", "tests/browser", "--override-ini", "addopts=-ra", "-n", "2", "--dist", "worksteal"]
-        return hand_over(words + rest, {"ELECTRA_TUTORIAL_BROWSER": find_browser() or ""})
     processors = os.cpu_count() or 1
-    workers = max(1, min(4, processors))
+    workers = 2 if command == "test-browser" else max(1, min(4, processors))  # a window and its kernel are a worker
     # Each worker brings its own PyTorch: together they may use each processor once.
     threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, processors // workers))
-    return hand_over(["-m", "pytest", "-n", str(workers)] + rest, {"OMP_NUM_THREADS": threads})
+    environment = {"OMP_NUM_THREADS": threads}
+    words = ["-m", "pytest", "-n", str(workers)]
+    if command == "test-browser":
+        words += ["tests/browser", "--override-ini", "addopts=-ra", "--dist", "worksteal"]
+        environment["ELECTRA_TUTORIAL_BROWSER"] = find_browser() or ""
+    return hand_over(words + rest, environment)
 
 
 def hand_over(words, more):
