@@ -213,7 +213,7 @@ expect(fit.interval[0] > 0.5, "It has learned something about reviews: a coin is
 # - *What it has read*: encyclopaedia and everyday sentences, hardly an opinion, and of that 2.3 million
 #   words. BERT read 3,300 million (Devlin et al. 2019).
 # - *What it was asked*: does this token fit here? *Good* and *bad* fit in the same places, so nothing ever
-#   pulled them apart, and a review hangs on just that.
+#   pulled them apart, and a review hangs on that.
 # - *Where the head looks*: at `[CLS]`, of which nothing was ever asked. What the upper layers do for replaced
 #   tokens has to be unlearned first, and the recipe lets the lower ones move slowly. New weights have nothing
 #   to unlearn.
