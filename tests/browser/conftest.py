@@ -21,7 +21,7 @@ from electra_tutorial.course.pages import page_of
 HERE = Path(__file__).resolve().parent
 SCREENSHOTS = lab.REPOSITORY / "test-results" / "screenshots"
 LONGEST = 240_000  # milliseconds for a whole lesson in fast mode
-WINDOW = {"width": 1280, "height": 1400}
+WINDOW = {"width": 1280, "height": 1500}
 # Chromium's own services ask for the network whatever the page does; a sandbox is not to be had in a container.
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]
@@ -207,10 +207,12 @@ class Notebook:
         return state
 
     def theme(self, name):
-        """Change JupyterLab's colours, and wait until they are there."""
+        """Change JupyterLab's colours, unless they are these already, and wait until they are there."""
+        if self.page.evaluate("document.body.dataset.jpThemeName") == name:
+            return
         self.execute("apputils:change-theme", theme=name)
         self.page.wait_for_function("name => document.body.dataset.jpThemeName === name", arg=name)
-        self.page.wait_for_timeout(500)
+        self.page.wait_for_timeout(250)
 
     def execute(self, command, **arguments):
         """Run one of JupyterLab's commands, as its menu would; does not wait for a notebook's cells."""

@@ -15,7 +15,7 @@ VIEWS = {  # a text of the cell -> the title of its frame
     NEURON: "Neuron view of the discriminator", GENERATOR: "Head view of the generator",
 }
 MOST = 5_000_000  # bytes of the lesson, saved with all its views
-TALL, DOUBLE = {"width": 1280, "height": 1200}, {"width": 640, "height": 600}  # a window, and the same at 200 %
+TALL, DOUBLE = {"width": 1280, "height": 1500}, {"width": 640, "height": 600}  # a window, and the same at 200 %
 
 
 def test_the_views_of_lesson_08(open_lesson, lessons, watched, open_page):
