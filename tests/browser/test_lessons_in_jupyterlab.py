@@ -18,6 +18,7 @@ def test_the_guard_notes_who_asks_for_the_network_even_inside_a_try(asked, surro
 
 def test_every_lesson_opens_without_a_dialog(open_lesson, lessons):
     first, *others = LESSONS
+    lab.prepare(lessons, fresh=first)  # another test may have saved it with a widget whose kernel is gone
     lesson = open_lesson(first)
     opens_in_peace(lesson, first)
     for name in others:  # a tab each: a new window would load all of JupyterLab anew
