@@ -260,9 +260,11 @@ def test_results_come_with_the_course_for_all_that_its_lessons_show():
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_results_that_come_with_the_course_are_of_whole_seeds_and_of_the_settings_it_has_now(name):
-    lines = experiments.by_budget(shipped_results(name))["tokens"]
-    assert {(line["variant"], line["seed"]) for line in lines} == {
-        (variant, seed) for variant in EXPERIMENTS[name].variants for seed in range(3)}
+    budgets = experiments.by_budget(shipped_results(name))
+    for budget in EXPERIMENTS[name].budgets:
+        assert {(line["variant"], line["seed"]) for line in budgets[budget]} == {
+            (variant, seed) for variant in EXPERIMENTS[name].variants for seed in range(3)}
+    lines = budgets["tokens"]
     seen = {line["history"][-1]["tokens_seen"] for line in lines if line["variant"] == lines[0]["variant"]}
     for line in lines:
         assert line["command"].startswith("electra-tutorial experiment ") and line["seconds"] > 0
@@ -271,7 +273,7 @@ def test_the_results_that_come_with_the_course_are_of_whole_seeds_and_of_the_set
 
 @pytest.mark.parametrize("name", [name for name in SHIPPED if "time" in EXPERIMENTS[name].budgets])
 def test_shipped_runs_of_equal_time_took_about_as_long(name):
-    lines = experiments.by_budget(shipped_results(name)).get("time", [])
+    lines = experiments.by_budget(shipped_results(name))["time"]
     for seed in {line["seed"] for line in lines}:
         took = [line["history"][-1]["train_seconds"] for line in lines if line["seed"] == seed and "history" in line]
         assert max(took) < 1.5 * min(took), "measured on a machine that did other things too"

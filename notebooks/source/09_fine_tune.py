@@ -202,7 +202,7 @@ scratch = finetune_sentiment(from_scratch(electra), tokenizer, recipe=recipe, ta
 for name, score, interval in (("naive Bayes", rival, (low, high)), ("from scratch", scratch.score, scratch.interval),
                               ("pre-trained", fit.score, fit.interval)):
     print(f"{name:13} {score:.3f}   {interval[0]:.3f} to {interval[1]:.3f}")
-expect(fit.interval[0] > 0.5, "It has learned something about reviews: a coin is right in half of them.")
+expect(fit.score > 0.6, "It has learned something about reviews: a coin is right in half of them.")
 
 # %% [markdown]
 # Read it as it stands. When this was written, **pre-training did not pay for this task**: naive Bayes had

@@ -361,8 +361,8 @@ ends_figure(some, ("generator_accuracy", "generator_entropy"), "What the generat
 # It guesses worse than ELECTRA's, as in the paper: nobody told it what was right. It guesses worse than the word counts
 # of the random fakes, too. And its entropy is not low, as in the paper: it is the highest of the three. This generator
 # has hardly left its start. To put all probability on one token takes training, and here there were under 800 steps
-# of it, each with a reward for a single draw a place. What the paper saw comes after a stage that these runs do not
-# leave. The discriminator has not suffered for it, so far: on the last line the bands overlap.
+# of it, each with a reward for a single draw a place. What the paper saw may come after a stage that these runs do
+# not leave. The discriminator has not suffered for it, so far: on the last line the bands overlap.
 #
 # ## 6. Between BERT and ELECTRA
 #
@@ -427,7 +427,8 @@ assert teach["all-tokens"] == teach["electra"] == 13
 # **Equal tokens, or equal time?** Naming tokens needs a product with the whole vocabulary, a generator needs time
 # of its own, BERT's objective needs none. So there are two races: on as many *tokens* as ELECTRA, and for as many
 # *seconds of the processor* as ELECTRA took. The second is the fair one, and the first shows what a token teaches.
-# The seconds are the processor's own, on a machine that did other things too, and differ by a third from run to run.
+# The seconds are the processor's own, on a machine that did other things too, so they did not come out quite equal:
+# compare the last column. ELECTRA had 21 on average and its rivals 17 to 19, so the race leans to ELECTRA.
 #
 # **Guess first.** The paper's order is ELECTRA 85.0, All-Tokens MLM 84.3, Replace-MLM and ELECTRA 15 % 82.4, BERT
 # 82.2 (mean GLUE score of a network of the size of BERT-Base, table 5). Which of these gaps can show at our size?
@@ -464,8 +465,8 @@ for budget, some in budgets.items():
 #   asked everywhere. ELECTRA is ahead of the two-stage variant on both, too.
 # - *Pairs* tell nothing: all eight lie between .55 and .63. And this is the one judge that is no *home game*: the
 #   other two ask for replaced words, which is what ELECTRA and the random fakes were trained to see.
-# - The adversarial one overlaps with ELECTRA everywhere, in both races. So these runs do not show that adversarial training is
-#   worse, and not that it is better.
+# - The adversarial one overlaps with ELECTRA everywhere, in both races. So these runs do not show that adversarial
+#   training is worse, and not that it is better.
 # - Random fakes are ahead of ELECTRA on *easy*, behind it on *medium*: who trains on random words finds random words.
 #
 # Read it with care. *Apart* is a few seeds of one small network on one small language. *Overlap* means that they
@@ -502,11 +503,10 @@ for name, tokens in sorted(speed.items(), key=lambda one: -one[1]):
 assert all(tokens > 0 for tokens in speed.values())
 
 # %% [markdown]
-# BERT's, on *medium* and on *pairs*, apart. Nothing is wrong with that: it looks at each word with all the others in
-# sight and asks how likely it is, which a network learns to say early. ELECTRA answers for all words in one reading. Its
-# *vectors* were better in the table before, and those are what is kept for other tasks. In a longer run, on real text,
-# the order is another one: the model that comes with the course has the exam of `data/mini-electra/README.md`, and
-# lesson 09 compares its two halves on minimal pairs.
+# BERT's, on *medium* and on *pairs*, apart. A likely reason: it looks at each word with all the others in sight, one
+# reading a word, and asks how likely it is. ELECTRA answers for all words in one reading. Its *vectors* were better in
+# the table before, and those are what is kept for other tasks. Lesson 09, section 12, compares the two ways on minimal
+# pairs once more, with the generator and the discriminator of the model that comes with the course.
 #
 # ## 8. What the two networks share, and how large each is
 #
