@@ -371,6 +371,12 @@ WRONG = {
         "(ids, special, rate, mask_id, keep=0.0, rng=None): a coin each": ("""
             chosen = (torch.rand(ids.shape, generator=rng) < rate) & ~special
             return ids.masked_fill(chosen, mask_id), chosen""", "A coin for each place"),
+        "(ids, special, rate, mask_id, keep=0.0, rng=None): a row that has nothing to choose": ("""
+            lottery = torch.rand(ids.shape, generator=rng).masked_fill(special, 2.0)
+            wanted = ((~special).sum(dim=1, keepdim=True) * rate + 0.5).floor().clamp(min=1)
+            chosen = lottery.argsort(dim=1).argsort(dim=1) < wanted
+            hidden = chosen & (torch.rand(ids.shape, generator=rng) >= keep)
+            return ids.masked_fill(hidden, mask_id), chosen""", "also where a row has nothing else"),
         "(ids, special, rate, mask_id, keep=0.0, rng=None): one argsort": ("""
             lottery = torch.rand(ids.shape, generator=rng).masked_fill(special, 2.0)
             wanted = ((~special).sum(dim=1, keepdim=True) * rate + 0.5).floor().clamp(min=1)
@@ -587,6 +593,11 @@ WRONG = {
             loss.backward()
             clip_gradients(groups, limit)
             optimizer.step()""", "Set them to zero"),
+        "(loss, optimizer, groups, limit): zero first": ("""
+            optimizer.zero_grad()
+            loss.backward()
+            clip_gradients(groups, limit)
+            optimizer.step()""", "comes last"),
         "(loss, optimizer, groups, limit): zero too early": ("""
             loss.backward()
             clip_gradients(groups, limit)
