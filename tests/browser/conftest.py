@@ -21,7 +21,7 @@ from electra_tutorial.course.pages import page_of
 HERE = Path(__file__).resolve().parent
 SCREENSHOTS = lab.REPOSITORY / "test-results" / "screenshots"
 LONGEST = 240_000  # milliseconds for a whole lesson in fast mode
-WINDOW = {"width": 1280, "height": 1500}
+WINDOW = {"width": 1280, "height": 1500}  # tall enough for a view whole
 # Chromium's own services ask for the network whatever the page does; a sandbox is not to be had in a container.
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]

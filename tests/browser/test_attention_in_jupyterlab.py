@@ -5,7 +5,7 @@ the saved file, opened again without its kernel, a copy that nobody trusts, and 
 """
 import shutil
 
-from conftest import LONGEST, SCREENSHOTS, nothing_is_trusted, pictures_stand, untrust
+from conftest import LONGEST, SCREENSHOTS, WINDOW, nothing_is_trusted, pictures_stand, untrust
 
 LESSON = "08_see_attention.ipynb"
 MINE = "lesson 08 to look into.ipynb"  # other tests open the lesson as it was handed out
@@ -15,12 +15,11 @@ VIEWS = {  # a text of the cell -> the title of its frame
     NEURON: "Neuron view of the discriminator", GENERATOR: "Head view of the generator",
 }
 MOST = 5_000_000  # bytes of the lesson, saved with all its views
-TALL, DOUBLE = {"width": 1280, "height": 1500}, {"width": 640, "height": 600}  # a window, and the same at 200 %
+DOUBLE = {"width": 640, "height": 600}  # a window at 200 %
 
 
-def test_the_views_of_lesson_08(open_lesson, lessons, watched, open_page):
+def test_the_views_of_lesson_08(open_lesson, lessons, open_page):
     shutil.copy(lessons / LESSON, lessons / MINE)
-    watched.page.set_viewport_size(TALL)
     lesson = open_lesson(MINE)
     lesson.run_all(2 * LONGEST / 1000)
     assert lesson.is_quiet()
@@ -149,7 +148,7 @@ def at_twice_the_size(lesson):
         assert frame.locator("html").evaluate("page => page.scrollWidth <= innerWidth + 1") and whole(frame), text
         cell.screenshot(path=SCREENSHOTS / f"08 at 200 % {number}.png")
     lesson.execute("application:toggle-left-area")
-    lesson.page.set_viewport_size(TALL)
+    lesson.page.set_viewport_size(WINDOW)
 
 
 def the_twins_stand_in(lesson):

@@ -6,17 +6,16 @@ that nobody trusts, and the exported page.
 """
 import shutil
 
-from conftest import LONGEST, SCREENSHOTS, nothing_is_trusted, pictures_stand, untrust
+from conftest import LONGEST, SCREENSHOTS, WINDOW, nothing_is_trusted, pictures_stand, untrust
 
 LESSON = "07_see_replacements.ipynb"
 MINE = "lesson 07 to play with.ipynb"  # other tests open the lesson as it was handed out
 EXPLORER, TIMELAPSE, FOOL = "explore(TEXT, models", "timelapse_view(models", 'part="fool")'
-TALL, DOUBLE = {"width": 1280, "height": 1500}, {"width": 640, "height": 750}  # a view whole; a window at 200 %
+DOUBLE = {"width": 640, "height": 750}  # a window at 200 %
 
 
 def test_the_live_views_of_lesson_07(open_lesson, lessons, watched, open_page):
     shutil.copy(lessons / LESSON, lessons / MINE)
-    watched.page.set_viewport_size(TALL)
     lesson = open_lesson(MINE)
     lesson.run_all(2 * LONGEST / 1000)
     assert lesson.is_quiet()
@@ -216,7 +215,7 @@ def at_twice_the_size(lesson):
         assert view.evaluate("view => view.scrollWidth <= view.clientWidth + 1"), text
         cell.screenshot(path=SCREENSHOTS / f"07 at 200 % {number}.png")
     lesson.execute("application:toggle-left-area")
-    lesson.page.set_viewport_size(TALL)
+    lesson.page.set_viewport_size(WINDOW)
 
 
 def views_without_a_kernel(lesson):
