@@ -379,4 +379,4 @@ def some_flatter(logits, share, temperature, rng=None):
     if share == 0:
         return logits
     odd = torch.rand(len(logits), 1, generator=rng, device=logits.device) < share  # (N, 1)
-    return torch.where(odd, logits / temperature, logits)
+    return logits / torch.where(odd, temperature, 1.0)

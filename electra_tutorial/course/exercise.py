@@ -142,6 +142,8 @@ def advice(error):
         return " Have you run the cells above since the kernel started?"
     if isinstance(error, TypeError) and re.search(r"ints?\b.*float", str(error)):
         return " A size is a whole number: `//` divides without a rest."
+    if "two bool tensors" in str(error) or "Found dtype Bool" in str(error):
+        return " True and False are no numbers yet: `.float()` makes 1 and 0 of them."
     return ""
 
 
@@ -161,9 +163,11 @@ def compare(exercise, function):
 def refuse_changed(exercise, before, after):
     for name, old, new in zip(inspect.signature(exercise.reference).parameters, before, after, strict=False):
         if not same(old, new):
-            copied = "clone" if isinstance(new, torch.Tensor) else "copy"
+            copied = f"{name}.clone()" if isinstance(new, torch.Tensor) else f"{name}.copy()"
+            if isinstance(new, list) and any(isinstance(part, list | np.ndarray) for part in new):
+                copied = f"[part.copy() for part in {name}]"  # the list's own copy would hold the same parts
             raise NotYet(f"It changes its input: `{name}` was {show(old)} and is {show(new)} afterwards. Work on "
-                         f"a copy, `{name}.{copied}()`.")
+                         f"a copy, `{copied}`.")
 
 
 def recognised(exercise, function):
@@ -209,7 +213,7 @@ def same(a, b):
 
 def difference(got, right, draws=False):
     """How an answer differs from the right one, as the end of a sentence; "" if it does not."""
-    if form(got) != form(right) and not (is_text(got) and is_text(right)):
+    if form(got) != form(right) and not (is_plain(got) and is_plain(right)):
         missing = " Is there a `return`?" if got is None else ""
         return f"it returns {form(got)},\nand should return {form(right)}.{missing}"
     if draws or same(got, right):
@@ -217,9 +221,9 @@ def difference(got, right, draws=False):
     return f"it returns {show(got)},\nand should return {show(right)}."
 
 
-def is_text(value):
-    """True for a list of strings, where what is in it says more than how many there are."""
-    return isinstance(value, list) and all(isinstance(part, str) for part in value)
+def is_plain(value):
+    """True for a list of strings and numbers, where what is in it says more than how many there are."""
+    return isinstance(value, list) and all(isinstance(part, str | int | float) for part in value)
 
 
 def form(value):
@@ -264,7 +268,7 @@ def show(value, task=""):
     if is_dataclass(value) and (parts := [name for name in vars(value) if re.search(rf"\.{name}\b", task)]):
         said = ", ".join(f"{name}={show(getattr(value, name))}" for name in parts)
         return f"{type(value).__name__}({said})"
-    return textwrap.shorten(repr(value), 60, placeholder=" ...")
+    return textwrap.shorten(repr(value), 120, placeholder=" ...")
 
 
 # --- while an answer is tried ---------------------------------------------------------------------

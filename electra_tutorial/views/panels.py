@@ -21,7 +21,7 @@ def line_panels(panels, alt, xlabel, x=None, log=False, one_scale=False, floor=N
             axes.plot(places, numbers, dash, color=colour, marker=marker, markersize=4, label=label)
         if floor:
             axes.axhline(floor[0], color="black", linestyle=":", label=floor[1])
-        axes.set_yscale("log") if log in (True, "y", "both") else axes.set_ylim(bottom=0)
+        axes.set_yscale("log") if log in (True, "y", "both") else axes.set_ylim(0, 1.06 * axes.get_ylim()[1])
         if log in ("x", "both"):
             axes.set_xscale("log")
         axes.set(xlabel=xlabel)

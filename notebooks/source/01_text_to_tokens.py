@@ -23,8 +23,8 @@
 # ## 1. Read it first
 #
 # The text that a model learns from is its **corpus**. Ours has two sources. Before you compute anything, read.
-# Run the cell a few times with another number in `Random(1)`. What could somebody believe about the world who
-# had read nothing else?
+# Run the cell a few times with another number in `Random(1)`, the seed of what it picks. What could somebody
+# believe about the world who had read nothing else?
 
 # %%
 import random
@@ -34,19 +34,20 @@ from electra_tutorial.corpus import load_corpus
 
 corpus = load_corpus("course", fallback=True)
 print(corpus.note, end="")  # says so if the course's text could not be fetched
-draw = random.Random(1)
+reader = random.Random(1)
 for source, sentences in corpus.train.items():
     words = sum(len(sentence.split()) for sentence in sentences)
     print(f"\n{source}: {len(sentences):,} sentences, {words:,} words")
-    for sentence in draw.sample(sentences, 5):
+    for sentence in reader.sample(sentences, 5):
         print(textwrap.fill(f"- {sentence}", 88, subsequent_indent="  "))
 
 # %%
 from electra_tutorial.sources import load_sources
 
-for member in load_sources()[0].members[::3]:  # one line for each source
-    print(textwrap.fill(f"{member.licence}: {member.attribution}", 88))
-    assert "CC BY" in member.licence
+members = load_sources()[0].members  # the files that the text was taken from
+for licence, attribution in dict.fromkeys((m.licence, m.attribution) for m in members):
+    print(textwrap.fill(f"{licence}: {attribution}", 88))
+    assert "CC BY" in licence
 
 # %% [markdown]
 # One source is about people, places and events, and hardly ever says *you*. The other is all *you* and
@@ -95,7 +96,7 @@ expect(guesses[2]["she"] > guesses[0]["she"], "A dress moves it towards 'she'.")
 from electra_tutorial.course.check import full_or_fast
 from electra_tutorial.tokens import count_words
 
-most = full_or_fast(10**9, 4_000)  # sentences of a source
+most = full_or_fast(10**9, 4_000)  # sentences of a source: all for you, fewer in the course's tests
 lines = [line for source in corpus.train for line in corpus.train[source][:most]]
 counts = count_words(lines)
 total, ranked = sum(counts.values()), sorted(counts.values(), reverse=True)
@@ -126,7 +127,7 @@ line_panels({"how often": {"the corpus": ranked, "falls as 1 / rank": line}},
 #
 # It is bad news for a list of words. The model learns an **embedding** for each entry of its vocabulary, a row
 # of numbers that stands for it. A word that came once has its row moved a handful of times. And a new text
-# brings words that are in no list at all. Letters would solve that, at the price of rows five times as long.
+# brings words that are in no list at all. Letters would solve that, at the price of rows four times as long.
 # **Word pieces** are the way between: common words whole, rare ones in parts.
 #
 # ## 4. Letters that keep company
@@ -237,6 +238,7 @@ assert library in (by_count, by_score)
 # %%
 from electra_tutorial.tokens import train_tokenizer
 
+draw = random.Random(1)
 some = draw.sample(lines, full_or_fast(20_000, 1_500))  # sentences
 grown = train_tokenizer(some, full_or_fast(4_000, 900)).get_vocab()
 order = sorted(grown, key=grown.get)  # five special tokens, letters, then the merges
@@ -588,9 +590,8 @@ bar_panels({"at a hidden place of held-out text": (list(steps), list(steps.value
 #
 # The paper fills its rows of 128 tokens with running text, sentence after sentence. That is **packing**, and it
 # needs no padding at all. We packed too, at first. In our prototype's runs (one each, so likely, not
-# proven) a model with learned positions, packed into rows of 64, stood at 6.55 nats after 150 seconds: the
-# floor. With one sentence a row it learned (5.84 after 300 seconds in the paper's architecture, though
-# measured on other held-out text).
+# proven) a model with learned positions, packed into rows of 64, stayed where frequencies alone bring it. With
+# one sentence a row it learned.
 #
 # A **position** is all that tells such a model in which order its tokens stand. So ask the text what a place
 # is worth. Take the unigram model, tell it the place as well, and see how many nats that saves on everyday

@@ -107,7 +107,7 @@ from electra_tutorial.objective import mask_tokens  # weave: exercise
 # **Guess first.** What do the bars look like? Which stand at 0? And is the empty row an error?
 
 # %%
-from electra_tutorial.course.check import full_or_fast
+from electra_tutorial.course.check import full_or_fast  # two numbers: yours, and the tests' of the course
 
 text = "The old man who lived by the river sold his boat to a friend."
 tokens, long = tokenizer.encode(text).tokens, tokenizer.encode(text).ids
@@ -211,15 +211,19 @@ print("over no place:", F.cross_entropy(logits[:0], targets[:0]).item())
 #
 # ## 4. The generator
 #
-# **The encoder as a given box.** (You built it in lessons 01 to 03. If you skipped them, this is all you need.)
+# **The encoder as a given box.** (You built it in lessons 02 and 03. If you skipped them, this is all you need.)
 # `Encoder` takes ids `(B, T)` and gives one vector of width `D` for each token, `(B, T, D)`. A table, the
 # *embedding*, first gives each id a vector of `E` numbers. Then a few layers of *attention* let each token
 # gather from all others what it needs. So the vector at a `[MASK]` knows about the words around it. The box has
-# thousands of weights, all of which training moves.
+# a hundred thousand weights, and a million more in that table; training moves them all.
 #
 # The generator is that box and a head: for each token a score for every word of the vocabulary. And there is a
-# saving in it. The score of a word is the product of the place's vector with that word's row in a table
+# saving in it. The score of a word is the product of a vector of the place with that word's row in a table
 # `(V, E)`; a table `(V, E)` we already have, the embedding. Using it for both is called **the tie**.
+#
+# The box's vector has `D` numbers, and the rows have `E`. So three small parts stand between them: `dense`, a
+# product with a matrix, makes `E` numbers of `D`; `gelu` lets what is positive pass and holds back the rest, so
+# that two products in a row are not one; `norm`, a *layer norm*, brings the vector to one common length.
 
 # %%
 from electra_tutorial.model import Generator  # weave: show

@@ -42,6 +42,13 @@ def one_added_late(counts):
     return shares[1].log() - shares[0].log()
 
 
+@word_log_odds.mistake("Add one to each count first: a word that a class never had would have a share of 0 there, "
+                       "and log 0 is minus infinity.")
+def nothing_added(counts):
+    shares = counts / counts.sum(dim=1, keepdim=True)
+    return shares[1].log() - shares[0].log()
+
+
 @word_log_odds.mistake("You compare counts, and a class with more words would always win: take shares of each row.")
 def without_shares(counts):
     return (counts[1] + 1).log() - (counts[0] + 1).log()
@@ -92,6 +99,11 @@ def without_embeddings(layers, decay):
     return finetune.layer_scales(layers, decay)[1:]
 
 
+@layer_scales.mistake("The head and the layer below it get the same: the head has 1, the top layer `decay`.")
+def head_like_the_top(layers, decay):
+    return [decay ** max(0, layers - level) for level in range(layers + 2)]
+
+
 @layer_scales.mistake("You take a factor away for each step: multiply by `decay` instead, 1, decay, decay ** 2, ...")
 def in_equal_steps(layers, decay):
     return [1 - (1 - decay) * (layers + 1 - level) for level in range(layers + 2)]
@@ -102,7 +114,8 @@ def in_equal_steps(layers, decay):
 should_stop = Exercise(
     finetune.should_stop, lesson=9, difficulty=1, minutes=5,
     task="""
-        Early stopping. `losses` are the losses on examples held out, one a look, the newest last. Return True if the
+        Early stopping. `losses` are losses (or other numbers that should fall) on examples held out, one a look, the
+        newest last. Return True if the
         last `patience` of them have all failed to go below the least of those before, else False. While there are no
         more than `patience` of them: False. `patience` 0 means never stop: False.
     """,
@@ -139,6 +152,11 @@ def equal_is_a_gain(losses, patience):
 @should_stop.mistake("With `patience` 0 it must never stop.")
 def at_once(losses, patience):
     return finetune.should_stop(losses, patience) if patience else bool(losses)
+
+
+@should_stop.mistake("With `patience` 0 it must never stop: `losses[:-0]` is an empty list, and has no least one.")
+def no_word_of_zero(losses, patience):
+    return len(losses) > patience and min(losses[-patience:]) >= min(losses[:-patience])
 
 
 @should_stop.mistake("You look at the newest loss alone: stop only if none of the last `patience` was a gain.")

@@ -13,9 +13,9 @@ mask_tokens = Exercise(
         Choose places in each row and hide them behind `mask_id`. `ids` is `(B, T)`; `special` `(B, T)` is
         True at places that are never chosen. A row with n ordinary places gets n · `rate` chosen ones,
         rounded (one half goes up), and at least one if it has any ordinary place. No place is chosen twice.
-        A share `keep` of the chosen places is chosen but left visible. `rng` alone decides: the same `rng`
-        gives the same places. Return `masked_ids` and `chosen` (bool), both `(B, T)`, and leave `ids` as it
-        is.
+        A chosen place is left visible with probability `keep`. `rng`, a `torch.Generator` (a stream of random
+        numbers with a seed of its own), alone decides: the same `rng` gives the same places. Return
+        `masked_ids` and `chosen` (bool), both `(B, T)`, and leave `ids` as it is.
     """,
     hint="""
         Give each place a random number with `torch.rand(ids.shape, generator=rng)`, and a special one a
