@@ -10,11 +10,11 @@ import torch
 
 from electra_tutorial.checkpoint import load
 from electra_tutorial.corpus import load_corpus
-from electra_tutorial.evaluation import PreparedExam, pair_accuracy, pair_scores
 from electra_tutorial.exam import load_exam
-from electra_tutorial.metrics import wilson_interval
-from electra_tutorial.probes import Bigram, pair_likelihoods
+from electra_tutorial.probes import Bigram, score_by_phenomenon
 from electra_tutorial.training import prepare_text
+
+JUDGES = ("discriminator", "generator", "bigram")
 
 
 def main():
@@ -27,26 +27,13 @@ def main():
     torch.set_num_threads(1)
     electra, tokenizer = load(args.model)
     corpus = load_corpus(args.corpus)
-    exam = load_exam(corpus).part(args.part)
-    pairs = PreparedExam.make(exam, tokenizer).pairs
-    _, _, rows = prepare_text(electra.preset.with_changes(balance=False), corpus, tokenizer)
-    scores = {
-        "discriminator": pair_scores(electra.discriminator, pairs),
-        "generator": pair_likelihoods(electra.generator, pairs),
-        "bigrams": Bigram(rows.ids, electra.preset.vocab_size).pair_likelihoods(pairs),
-    }
-    phenomena = [pair.phenomenon for pair in exam.hard]
-    print(f"{'':22}{'pairs':>6}  " + "".join(f"{name:24}" for name in scores))
-    for phenomenon in [*sorted(set(phenomena), key=phenomena.count, reverse=True), "all"]:
-        picked = [n for n, name in enumerate(phenomena) if phenomenon in (name, "all")]
-        print(f"{phenomenon:22}{len(picked):6}  " + "".join(cell(found[picked]) for found in scores.values()))
-
-
-def cell(scores):
-    """Scores (number of pairs, 2) -> the share right with its interval, 24 characters wide."""
-    share, n = pair_accuracy(scores), len(scores)
-    low, high = wilson_interval(share * n, n)
-    return f"{share:.3f} ({low:.3f}-{high:.3f})".ljust(24)
+    _, _, rows = prepare_text(electra.preset.with_changes(balance=0.0), corpus, tokenizer)
+    bigram = Bigram(rows.ids, electra.preset.vocab_size)
+    scored = score_by_phenomenon(load_exam(corpus).part(args.part).hard, electra, tokenizer, bigram)
+    print(f"{'':22}{'pairs':>6}  " + "".join(f"{name:22}" for name in JUDGES))
+    for row in sorted(scored, key=lambda row: (row["phenomenon"] == "all", -row["n"])):
+        cells = "".join("{:.3f} ({:.3f}-{:.3f})   ".format(*row[name]) for name in JUDGES)
+        print(f"{row['phenomenon']:22}{row['n']:6}  {cells}")
 
 
 if __name__ == "__main__":

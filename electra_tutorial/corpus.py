@@ -608,6 +608,8 @@ def main_data(from_dir=None, progress=sources.show_progress):
 
     Words go to stderr; the dict returned (sources, course) is what `--json` prints.
     """
+    if from_dir and not Path(from_dir).is_dir():  # a typing error must not pass because all is there already
+        raise UserError(f"{from_dir} is not a folder: --from takes the folder that holds the archives.")
     course = prepare_course(from_dir, progress)  # first: all lessons but one need no more
     for source in sources.load_sources():
         sources.fetch(source, from_dir, progress)

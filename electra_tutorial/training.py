@@ -444,7 +444,9 @@ class Training:
     def trouble(self):
         """What is wrong with a run whose detector has learned nothing, as a sentence; None if nothing is."""
         auc = self.history[-1]["exam_easy_auc"]
-        late = self.step > max(0.3, 2 * self.preset.warmup) * self.total and self.step >= SOONEST_TROUBLE
+        begun = getattr(self.electra, "first", 0)  # until then a two-stage model leaves its discriminator alone
+        share = (self.step - begun) / max(1, self.total - begun)
+        late = share > max(0.3, 2 * self.preset.warmup) and self.step >= SOONEST_TROUBLE
         if late and auc is not None and abs(auc - 0.5) < 0.03:
             return (f"At step {self.step} the exam is still at chance (AUC {auc:.2f}): the discriminator calls every "
                     "token original. Try a lower learning_rate, a longer warm-up or a smaller generator.")

@@ -403,6 +403,12 @@ def test_the_data_command_says_what_there_is(offered, capsys):
     assert output.out == "" and "heldout-wikitext.txt" in output.err and "small.whl: done" in output.err
 
 
+def test_a_stick_that_is_not_there_is_an_error_even_where_nothing_is_missing(offered, tmp_path):
+    corpus.main_data(from_dir=offered)
+    with pytest.raises(UserError, match="not a folder: --from"):
+        corpus.main_data(from_dir=tmp_path / "no stick")
+
+
 def test_a_course_that_cannot_be_had_is_an_error_or_the_grammar_with_a_note(offered, tmp_path):
     with pytest.raises(UserError, match="has no small.whl"):
         corpus.load_corpus("course", from_dir=tmp_path)

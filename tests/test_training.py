@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ from electra_tutorial.judgement import judge
 from electra_tutorial.model import Electra
 from electra_tutorial.objective import Objective, sample_tokens
 from electra_tutorial.tokens import CLS_ID, SEP_ID, Rows, train_tokenizer
-from electra_tutorial.training import pretrain
+from electra_tutorial.training import Training, pretrain
 
 CPU = torch.device("cpu")
 QUICKLY = dict(dtype="float32", device="cpu", quiet=True, evaluations=2)
@@ -735,6 +736,16 @@ def test_a_collapsed_discriminator_is_reported_with_what_to_try(corpus, data, ca
     assert "still at chance" in said and "learning_rate" in said
 
 
+def test_a_two_stage_run_is_not_blamed_before_its_discriminator_has_begun():
+    at_chance = SimpleNamespace(history=[{"exam_easy_auc": 0.5}], step=180, total=400, preset=toy_preset(),
+                                electra=SimpleNamespace())
+    assert "still at chance" in Training.trouble(at_chance)
+    at_chance.electra.first = 200
+    assert Training.trouble(at_chance) is None
+    at_chance.step = 390
+    assert "still at chance" in Training.trouble(at_chance)
+
+
 def test_a_run_that_learns_hears_no_complaint(corpus, data, capsys):
     run = pretrain(toy_preset(learning_rate=1e-2), corpus, steps=150, **QUICKLY)
     assert run.metrics["exam_easy_auc"] > 0.6
@@ -762,7 +773,7 @@ import hashlib, json, os, sys, threading
 import torch
 from conftest import Corpus, toy_preset, toy_sentences
 from electra_tutorial import training
-from electra_tutorial.training import pretrain
+from electra_tutorial.training import Training, pretrain
 
 lines = list(dict.fromkeys(toy_sentences(700)))
 corpus = Corpus("toy", {"toy": lines[60:560]}, {"toy": lines[:60]})

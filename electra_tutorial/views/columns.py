@@ -102,7 +102,8 @@ def summary(judgement):
         parts.append(f"and {len(found) - 4} more")
     if not parts:
         parts = ["nothing was replaced" if judgement.mask else "read as it is, nothing hidden"]
-    return (f"{judgement.special.count(False)} pieces: {', '.join(parts)}. "
+    pieces = judgement.special.count(False)
+    return (f"{pieces} piece{'s' * (pieces != 1)}: {', '.join(parts)}. "
             f"Most suspected: {judgement.corrupted[most]} (place {most}), {percent(judgement.p_replaced[most])}; "
             f"the base rate is {percent(judgement.base_rate)}.")
 

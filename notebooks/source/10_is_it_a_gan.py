@@ -69,8 +69,8 @@ assert step.discriminator_logits.shape == ids.shape, "One verdict a token, none 
 assert step.corrupted_ids.shape == ids.shape, "Nothing is removed: as many tokens as before."
 lucky = step.chosen & (step.corrupted_ids == ids)
 assert not step.labels[lucky].any(), "What the generator got right is real."
-print(f"{step.chosen.sum()} places hidden; {lucky.sum()} lucky draws, which count as real; {step.labels.sum()} fakes;",
-      f"{step.discriminator_logits.numel()} verdicts")
+print(f"{step.chosen.sum()} places hidden; {lucky.sum()} lucky draws, which count as real;",
+      f"{step.labels.sum()} fakes; {step.discriminator_logits.numel()} verdicts")
 
 # %% [markdown]
 # Now the signs and the gradients. In the formula of a GAN the generator's weights stand in the discriminator's
