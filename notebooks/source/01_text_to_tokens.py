@@ -75,10 +75,11 @@ for source, sentences in corpus.train.items():
     print(f"{source:9} he : she = {stands['he'] / max(1, stands['she']):.1f} ", stands)
 gaps = ("[MASK] was a famous scientist.", "[MASK] was pregnant.", "[MASK] is wearing a dress.")
 guesses = [dict(judge(gap, top=300).proposals[0]) for gap in gaps]
-for gap, guess in zip(gaps, guesses, strict=True):
-    print(f"{gap:32} he {guess['he']:.0%}, she {guess['she']:.0%}")
-expect(all(guess["he"] > guess["she"] for guess in guesses[:2]), "'He' is likelier to the model.")
-expect(guesses[2]["she"] > guesses[0]["she"], "A dress moves it towards 'she'.")
+odds = [guess["he"] / guess["she"] for guess in guesses]
+for gap, guess, ratio in zip(gaps, guesses, odds, strict=True):
+    print(f"{gap:32} he {guess['he']:.0%}, she {guess['she']:.0%}, {ratio:.1f} to 1")
+expect(min(odds[:2]) > 1, "'He' is likelier to the model.")
+expect(odds[2] < odds[0], "A dress moves the odds towards 'she'.")
 
 # %% [markdown]
 # Nobody decided that. Both sources have more men than women in them (the first numbers), so *he* is the safer bet,
