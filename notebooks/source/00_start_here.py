@@ -27,7 +27,7 @@ twin_strip(before, after)
 #
 # Two words turn orange: *have*, and *She* even more. Is that a mistake? Had somebody put *She* in the place of
 # *They*, you would see the very same sentence. Section 3 comes back to this. (Is a word of the *right* sentence a
-# little orange? Then nothing there speaks for it: in the place of *She*, *He*, *Tom* or *I* would do as well.)
+# little orange? Then nothing there speaks for it: *He* or *Tom* would do as well as *She*, and any city as *London*.)
 #
 # Nobody told it about *she has* and *she have*. No sentence it read was marked right or wrong. It learned
 # this from a game, and this course builds that game, both of its players and the training, from nothing. The
@@ -176,7 +176,7 @@ data_flow()
 from electra_tutorial.views.strip import token_strip
 
 SENTENCE = "My brother is reading a book in the garden."
-game = judge(SENTENCE, seed=20)
+game = judge(SENTENCE, seed=41)
 token_strip(game)
 
 # %% [markdown]
