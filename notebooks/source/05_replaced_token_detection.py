@@ -334,7 +334,7 @@ expect(roc_auc(scores, fake) > 0.7, "Fakes lie above originals in most pairs.")
 # minus the AUC. The same for all is a tie in every pair, one half. (The exam's AUC of the same model is higher: there
 # any word was put in, here the generator's best guesses.)
 #
-# ## 7. Recall stays near 0 for a long time
+# ## 7. Recall stays small for a long time
 #
 # A detector that gives the alarm needs a threshold. The **recall** is the share of the fakes that it finds, those
 # above the threshold. Usually that is P(replaced) above .5, which is a logit above 0.
@@ -369,19 +369,20 @@ line_panels({"share of the tokens": shares},
 # %%
 measures = {name: [moment[f"rtd_{name}"] for moment in history] for name in ("auc", "recall")}
 line_panels({"while the mini ELECTRA was trained": measures},
-            "The AUC climbs early. The recall falls to almost 0, then rises slowly.",
+            "The AUC climbs early. The recall falls at once to about a seventh, then rises slowly.",
             xlabel="million tokens read", x=millions)
 
 # %% [markdown]
 # The first line is a network that knows nothing: look at its AUC. Its recall is whatever it happens to answer,
 # and whoever answers *replaced* every time has a recall of 1. So recall alone can be bribed, too. Then training
-# begins, and the recall is almost nothing, while the AUC says that much has been learned. Others see the same:
-# a user of the official code reports, at step 5,000, an accuracy of .867, a recall of .048 and an AUC of .68
-# (google-research/electra, issue 81).
+# begins, and at the first look the recall is about a seventh, while the AUC says that much has been learned. (Six
+# shorter runs, looked at before they had read a million tokens, stood between .02 and .17:
+# `benchmarks/recipe.jsonl`.) Others see the same: a user of the official code reports, at step 5,000, an accuracy of
+# .867, a recall of .048 and an AUC of .68 (google-research/electra, issue 81).
 #
 # Why? In the game that it was trained on about one token in five is a fake. Before you look at a token, the odds
 # are 1 to 4. For P > .5 the sentence must make *replaced* four times more likely than it was. A detector that is
-# honest about its doubts says that rarely, and early on never. The *order* of the scores is good long before any
+# honest about its doubts says that rarely, early on hardly ever. The *order* of the scores is good long before any
 # of them crosses .5. That is why the course colours its strips against the base rate, the share of fakes, and not
 # against .5.
 #

@@ -272,7 +272,7 @@ expect(metrics["rtd_auc"] > 0.58, "The discriminator beats chance at its own gam
 # - **The discriminator's loss stands still, or rises, while the exam goes on improving.** The opponent
 #   improves too: a better generator makes better fakes, and the game gets harder. The exam's questions stay
 #   the same. Trust the exam.
-# - **Recall falls nearly to 0 at first, and comes back slowly.** The cheapest thing to learn is how rare
+# - **Recall falls to a few in a hundred at first, and comes back slowly.** The cheapest thing to learn is how rare
 #   fakes are, so at first P(replaced) is small for every token, and none is above 0.5. The AUC does not ask
 #   for a threshold, and rises all the while.
 #
