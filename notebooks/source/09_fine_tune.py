@@ -1,3 +1,4 @@
+# ruff: noqa: I001  (an exercise and the imports of the next cell would be sorted into one block)
 # The source of lesson 09. `electra-tutorial notebooks` weaves notebooks/09_fine_tune.ipynb from it.
 # %% [markdown]
 # # 09 · Fine-tune
@@ -141,10 +142,6 @@ bar_panels({"share of the learning rate": (names, layer_scales(layers, recipe.la
 
 # %%
 from electra_tutorial.finetune import layer_groups  # weave: show
-
-# %%
-scales = [group["scale"] for group in layer_groups(model, recipe)]
-assert scales[::2] == scales[1::2] == layer_scales(layers, recipe.layer_decay)
 
 # %% [markdown]
 # ## 5. When to stop
@@ -308,7 +305,7 @@ assert len(small.history) >= 1
 # %%
 bare = Recipe(epochs=full_or_fast(20, 1), layer_decay=1.0, weight_decay=0.0, dropout=0.0, patience=0,
               looks=full_or_fast(8, 2))
-over = finetune_sentiment(electra, tokenizer, full_or_fast(500, 16), bare, task=task)
+over = finetune_sentiment(electra, tokenizer, full_or_fast(500, 16), bare, task=task, tell=say)
 curves = {"loss (nats)": {"train": [row["train_loss"] for row in over.history],
                           "valid": [row["loss"] for row in over.history]}}
 gap = over.history[-1]["loss"] - over.history[-1]["train_loss"]
@@ -318,15 +315,9 @@ line_panels(curves, f"The loss over the epochs: {alt}.", "epochs", x=[row["epoch
             floor=(0.693, "a coin: log 2"))
 
 # %% [markdown]
-# Where the lines part, it learns these 500 reviews more than it learns to judge reviews. And the accuracy?
-
-# %%
-for row in over.history:
-    say(row)
-
-# %% [markdown]
-# The loss on *valid* can rise far while its accuracy hardly falls: then the model is not wrong more often, it is
-# *surer* where it is wrong.
+# Where the lines part, it learns these 500 reviews more than it learns to judge reviews. And the accuracy, in the
+# last column above the picture? The loss on *valid* can rise far while its accuracy hardly falls: then the model is not
+# wrong more often, it is *surer* where it is wrong.
 #
 # Six things are said to help: dropout, weight decay, fewer layers (`layers=2` keeps the lower two of the body),
 # slower lower layers, early stopping, four times the examples. **Guess first:** which one helps most? This command

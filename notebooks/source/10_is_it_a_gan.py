@@ -65,12 +65,10 @@ again = electra.generator(step.masked_ids, chosen=step.chosen)
 assert torch.allclose(again, step.generator_logits), "No noise: the same holes, the same guesses."
 right = F.cross_entropy(again, ids[step.chosen])  # the mean of -log p of what stood there
 assert torch.isclose(right, step.generator_loss), "The generator is told the right answer."
-assert step.discriminator_logits.shape == ids.shape, "One verdict a token, none a sentence."
-assert step.corrupted_ids.shape == ids.shape, "Nothing is removed: as many tokens as before."
+assert step.discriminator_logits.shape == ids.shape == step.corrupted_ids.shape, "A verdict a token, none removed."
 lucky = step.chosen & (step.corrupted_ids == ids)
 assert not step.labels[lucky].any(), "What the generator got right is real."
-print(f"{step.chosen.sum()} places hidden; {lucky.sum()} lucky draws, which count as real;",
-      f"{step.labels.sum()} fakes; {step.discriminator_logits.numel()} verdicts")
+print(f"{lucky.sum()} lucky draws count as real; {step.labels.sum()} fakes; {ids.shape[1]} verdicts")
 
 # %% [markdown]
 # Now the signs and the gradients. In the formula of a GAN the generator's weights stand in the discriminator's
