@@ -316,8 +316,8 @@ line_panels(curves, f"The loss over the epochs: {alt}.", "epochs", x=[row["epoch
 
 # %% [markdown]
 # Where the lines part, it learns these 500 reviews more than it learns to judge reviews. And the accuracy, in the
-# last column above the picture? The loss on *valid* can rise far while its accuracy hardly falls: then the model is not
-# wrong more often, it is *surer* where it is wrong.
+# last column above the picture? The loss on *valid* can rise far while its accuracy hardly falls: then the model is
+# not wrong more often, it is *surer* where it is wrong.
 #
 # Six things are said to help: dropout, weight decay, fewer layers (`layers=2` keeps the lower two of the body),
 # slower lower layers, early stopping, four times the examples. **Guess first:** which one helps most? This command
