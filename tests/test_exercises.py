@@ -193,6 +193,9 @@ WRONG = {
             return 2.0 ** len(attentions) * reference(attentions)""", "do not halve"),
     },
     "rewards": {
+        "(discriminator_logits, labels): labels that are no numbers": ("""
+            loss = F.binary_cross_entropy_with_logits
+            return loss(discriminator_logits, labels, reduction="none")""", "`.float()` makes 1 and 0"),
         "(logits, labels): what was right": ("""
             return -reference(logits, labels)""", "You rewarded what the discriminator got right"),
         "(logits, labels): the other way round": ("""
@@ -729,6 +732,12 @@ WRONG = {
         "(rows): a mask of numbers": ("""
             ids, mask = reference(rows)
             return ids, mask.long()""", "a tensor of bool"),
+        "(rows): lengthened in place": ("""
+            T = max(map(len, rows))
+            mask = torch.tensor([[1] * len(row) + [0] * (T - len(row)) for row in rows]).bool()
+            for number, row in enumerate(rows):
+                rows[number] = list(row) + [PAD_ID] * (T - len(row))
+            return torch.tensor(np.array(rows).astype(int)), mask""", "[part.copy() for part in rows]"),
         "(rows): the ids alone": ("""
             return reference(rows)[0]""", "should return a tuple of 2"),
         "(rows): stacked": ("""

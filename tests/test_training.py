@@ -773,7 +773,7 @@ import hashlib, json, os, sys, threading
 import torch
 from conftest import Corpus, toy_preset, toy_sentences
 from electra_tutorial import training
-from electra_tutorial.training import Training, pretrain
+from electra_tutorial.training import pretrain
 
 lines = list(dict.fromkeys(toy_sentences(700)))
 corpus = Corpus("toy", {"toy": lines[60:560]}, {"toy": lines[:60]})

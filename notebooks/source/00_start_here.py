@@ -248,7 +248,7 @@ course_map()
 
 # %% [markdown]
 # **Ninety minutes, no more?** 00 → 04 → 05 → 06 → 07: read, guess and run, leave exercises and questions for another
-# day, and let lesson 06 train for two minutes (`MINUTES = 2`). Skip 01 to 03 and take the encoder, the network
+# day, and let lesson 06 train for five minutes (`MINUTES = 5`). Skip 01 to 03 and take the encoder, the network
 # inside both players, as given.
 #
 # <details><summary>You have read about ELECTRA before, and that it is a kind of GAN?</summary>
