@@ -1,26 +1,27 @@
 """Fine-tuning over seeds: where pre-training pays, and what cures overfitting. A line of JSON a run.
 
-    python benchmarks/finetune.py examples        # data/results/fine-tuning/examples.jsonl
-    python benchmarks/finetune.py overfitting     # data/results/fine-tuning/overfitting.jsonl
-    python benchmarks/finetune.py tasks           # data/results/fine-tuning/tasks.jsonl: every task and its rivals
+    python benchmarks/finetune.py examples        # data/results/fine-tuning/examples.jsonl: 88 runs
+    python benchmarks/finetune.py overfitting     # data/results/fine-tuning/overfitting.jsonl: 21 runs
 
-These are 36, 21 and 24 runs. No results come with the course yet: until you make them, lesson 09 says that there are
-none. Stop when you like: runs that stand in the file are not made again. So after a change to the model or the
-recipe, delete the file first. What each run took of the processor stands in its line, as `cpu_seconds`.
+Stop when you like: runs that stand in the file are not made again. So after a change to the model or the recipe,
+delete the file first. What each run took of the processor stands in its line, as `cpu_seconds`.
 """
 import argparse
 import time
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from electra_tutorial.checkpoint import load
+from electra_tutorial.evaluation import piece_logits
 from electra_tutorial.experiments import append_line, read_results
 from electra_tutorial.finetune import (
     Recipe,
     accuracy_on,
+    encode_tags,
     finetune_questions,
     finetune_sentiment,
     finetune_tags,
@@ -29,9 +30,9 @@ from electra_tutorial.finetune import (
     overlap_answer,
     score_answers,
 )
-from electra_tutorial.metrics import bootstrap_interval
+from electra_tutorial.metrics import bootstrap_interval, found
 from electra_tutorial.sources import data_dir
-from electra_tutorial.tasks import first, load_questions, load_sentiment
+from electra_tutorial.tasks import first, load_questions, load_sentiment, load_swaps
 
 EXAMPLES = (100, 500, 2000, None)  # None: all
 FEW = 500
@@ -43,33 +44,42 @@ CURES = {  # one change each; what is changed by more than the recipe stands in 
 }
 
 
+# --- the studies: each yields (task, variant, number of examples, how to make the run) ------------------------
 def examples(seed, electra, tokenizer):
-    """Yield (variant, number of examples, how to make the run) for the learning curve."""
-    task = load_sentiment()
+    """Every task with few examples and with all, pre-trained and from scratch, and its plain rival."""
+    tasks = load_sentiment(), load_swaps(), load_questions()
     for number in EXAMPLES:
-        for variant, model in (("pre-trained", electra), ("from scratch", from_scratch(electra, seed))):
-            yield variant, number, lambda m=model, n=number: fitted(finetune_sentiment(m, tokenizer, n, seed=seed))
-        yield "naive Bayes", number, lambda n=number: scored(*naive_bayes(first(task, n, seed).train, task.test))
+        for task in (first(task, number, seed) for task in tasks):
+            for variant, model in (("pre-trained", electra), ("from scratch", from_scratch(electra, seed))):
+                yield task.name, variant, number, partial(tuned, model, tokenizer, task, seed, number is None)
+            if task.name == "sentiment":
+                yield task.name, "naive Bayes", number, partial(counted, task)
+    if seed == 0:  # in these two nothing is drawn
+        yield "swaps", "not fine-tuned", None, partial(suspected, electra, tokenizer, tasks[1].test)
+        yield "questions", "overlap of words", None, partial(overlapping, tasks[2].test)
 
 
 def overfitting(seed, electra, tokenizer):
-    """Yield the same for the cures: with few examples, and on and on."""
+    """The cures: with few examples, and on and on."""
     for variant, changes in CURES.items():
         number = FEW * (4 if "examples" in variant else 1)
         recipe = Recipe(**asdict(BARE) | changes | {"epochs": BARE.epochs * FEW // number or 1})
-        yield variant, number, lambda r=recipe, n=number: fitted(
+        yield "sentiment", variant, number, lambda r=recipe, n=number: fitted(
             finetune_sentiment(electra, tokenizer, n, r, seed))
 
 
-def tasks(seed, electra, tokenizer):
-    """Yield the same for every task, whole, against its plain rival and the network from scratch."""
-    scratch, sentiment, questions = from_scratch(electra, seed), load_sentiment(), load_questions()
-    for variant, model in (("pre-trained", electra), ("from scratch", scratch)):
-        yield f"sentiment, {variant}", None, lambda m=model: with_other(finetune_sentiment(m, tokenizer, seed=seed))
-        yield f"questions, {variant}", None, lambda m=model: fitted(finetune_questions(m, tokenizer, seed=seed))
-        yield f"swaps, {variant}", None, lambda m=model: fitted(finetune_tags(m, tokenizer, seed=seed))
-    yield "sentiment, naive Bayes", None, lambda: scored(*naive_bayes(sentiment.train, sentiment.test))
-    yield "questions, overlap", None, lambda: rival_answers(questions)
+STUDIES = {"examples": examples, "overfitting": overfitting}
+
+
+# --- a run as plain data ------------------------------------------------------------------------------------
+def tuned(model, tokenizer, task, seed, elsewhere=False):
+    """One fine-tuning on a task. elsewhere: also the accuracy on reviews of another kind, where there are some."""
+    if task.name != "sentiment":
+        tune = finetune_tags if task.name == "swaps" else finetune_questions
+        return fitted(tune(model, tokenizer, task, seed=seed))
+    fit = finetune_sentiment(model, tokenizer, seed=seed, task=task)
+    accuracy, interval = accuracy_on(fit, task.other) if elsewhere else (None, ())
+    return fitted(fit) | ({"other": accuracy, "other_interval": list(interval)} if elsewhere else {})
 
 
 def fitted(fit):
@@ -79,22 +89,30 @@ def fitted(fit):
                                                       for row in fit.history]}
 
 
-def with_other(fit):
-    """The same, and the accuracy on reviews of another kind."""
-    accuracy, interval = accuracy_on(fit, load_sentiment().other)
-    return fitted(fit) | {"other": accuracy, "other_interval": interval}
-
-
 def scored(score, interval):
     return {"score": score, "interval": list(interval)}
 
 
-def rival_answers(task):
-    exact, f1 = score_answers([overlap_answer(one.question, one.context) for one in task.test], task.test)
+def counted(task):
+    """Naive Bayes, on films and on goods."""
+    other, interval = naive_bayes(task.train, task.other)
+    return scored(*naive_bayes(task.train, task.test)) | {"other": other, "other_interval": list(interval)}
+
+
+def suspected(electra, tokenizer, examples):
+    """Words out of place by P(replaced) alone: the discriminator as pre-training left it."""
+    rows, labels, places = encode_tags(examples, tokenizer, electra.preset.max_length)
+    logits = piece_logits(electra.discriminator, rows)
+    right = np.array([found([one[starts]], [int(np.array(wanted)[starts].argmax())])
+                      for one, starts, wanted in zip(logits, places, labels, strict=True)])
+    chance = float(np.mean([1 / (len(starts) - 1) for starts in places]))  # the last word has no right neighbour
+    return scored(float(right.mean()), bootstrap_interval(np.mean, right)) | {"chance": chance}
+
+
+def overlapping(examples):
+    """Answers by counting the words that a sentence and the question share."""
+    exact, f1 = score_answers([overlap_answer(one.question, one.context) for one in examples], examples)
     return scored(float(exact.mean()), bootstrap_interval(np.mean, exact)) | {"f1": float(f1.mean())}
-
-
-STUDIES = {"examples": examples, "overfitting": overfitting, "tasks": tasks}
 
 
 def main():
@@ -106,17 +124,17 @@ def main():
     args = parser.parse_args()
     make_runs, out = STUDIES[args.study], args.out or data_dir() / "results" / "fine-tuning" / f"{args.study}.jsonl"
     electra, tokenizer = load(args.model)
-    done = {(line["variant"], line["seed"], line["examples"]) for line in read_results(out)}
+    done = {(line["task"], line["variant"], line["seed"], line["examples"]) for line in read_results(out)}
     for seed in range(args.seeds):
-        for variant, number, make in make_runs(seed, electra, tokenizer):
-            if (variant, seed, number) in done:
+        for task, variant, number, make in make_runs(seed, electra, tokenizer):
+            if (task, variant, seed, number) in done:
                 continue
             started = time.process_time()
-            line = {"experiment": args.study, "variant": variant, "seed": seed, "examples": number, **make(),
-                    "cpu_seconds": round(time.process_time() - started, 1), "threads": torch.get_num_threads(),
-                    "command": f"python benchmarks/finetune.py {args.study}"}
+            line = {"experiment": args.study, "task": task, "variant": variant, "seed": seed, "examples": number,
+                    **make(), "cpu_seconds": round(time.process_time() - started, 1),
+                    "threads": torch.get_num_threads(), "command": f"python benchmarks/finetune.py {args.study}"}
             append_line(out, line)
-            print(f"{variant}, {number or 'all'} examples, seed {seed}: {line['score']:.3f}", flush=True)
+            print(f"{task}, {variant}, {number or 'all'} examples, seed {seed}: {line['score']:.3f}", flush=True)
 
 
 if __name__ == "__main__":

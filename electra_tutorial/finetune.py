@@ -67,6 +67,14 @@ class Recipe:
                 raise UserError(f"{name}={getattr(self, name)} is a share: give a number from 0 to 1.")
 
 
+def recipe_for(examples):
+    """The recipe for so many examples to train on: with few of them epochs are cheap, so there are more.
+
+    As many epochs as make 12,000 examples, but not under `Recipe`'s and at most 30.
+    """
+    return replace(Recipe(), epochs=max(Recipe.epochs, min(30, 12_000 // max(1, examples))))
+
+
 # --- models -------------------------------------------------------------------------------------------------
 def body_of(model, layers=None, dropout=0.0):
     """A copy of the encoder to fine-tune: of an `Electra` the discriminator's, else the model's own.
@@ -347,7 +355,8 @@ def finetune_classes(electra, tokenizer, task, recipe=None, seed=0, tell=lambda 
     electra: an `Electra`, or a model that has an `encoder`. A text longer than the model reads is cut, and of more
     than 20,000 examples so many are drawn; `notes` say so. Raises `UserError` for a label beyond the classes.
     """
-    recipe, started, (task, notes) = recipe or Recipe(), time.perf_counter(), draw(task, seed)
+    started, (task, notes) = time.perf_counter(), draw(task, seed)
+    recipe = recipe or recipe_for(len(task.train))
     torch.manual_seed(seed)
     encoder = body_of(electra, recipe.layers, recipe.dropout)
     model = Classifier(encoder, len(task.classes), recipe.dropout).to(choose_device())
@@ -369,12 +378,9 @@ def finetune_classes(electra, tokenizer, task, recipe=None, seed=0, tell=lambda 
 def finetune_sentiment(electra, tokenizer, examples=None, recipe=None, seed=0, tell=lambda row: None, task=None):
     """Fine-tune on film reviews: a `Fit` whose `score` is the accuracy on reviews held out, with its `interval`.
 
-    examples: how many to train on, drawn by the seed (None: all, some 7,300). With few of them epochs are cheap,
-    so there are more: as many as make 12,000 examples, at most 30. A `recipe` of your own is taken as it is.
+    examples: how many to train on, drawn by the seed (None: all, some 7,300).
     """
     task = first(task or load_sentiment(), examples, seed)
-    if recipe is None:
-        recipe = replace(Recipe(), epochs=max(Recipe.epochs, min(30, 12_000 // len(task.train))))
     return finetune_classes(electra, tokenizer, task, recipe, seed, tell)
 
 
@@ -579,7 +585,8 @@ def finetune_questions(electra, tokenizer, task=None, recipe=None, seed=0, tell=
     task: a `Task` of `Question`s; without one those about countries. Raises `UserError` for an answer that is not
     in its context.
     """
-    recipe, started, (task, notes) = recipe or Recipe(), time.perf_counter(), draw(task or load_questions(), seed)
+    started, (task, notes) = time.perf_counter(), draw(task or load_questions(), seed)
+    recipe = recipe or recipe_for(len(task.train))
     torch.manual_seed(seed)
     model = SpanReader(body_of(electra, recipe.layers, recipe.dropout)).to(choose_device())
     sides = {side: training_windows(getattr(task, side), tokenizer, model.encoder.max_length)
@@ -650,7 +657,8 @@ def finetune_tags(electra, tokenizer, task=None, recipe=None, seed=0, tell=lambd
     task: a `Task` of `Tagged` sentences, in each of which one word has label 1; without one, two neighbours have
     changed places, and the first of the two is wanted.
     """
-    recipe, started, (task, notes) = recipe or Recipe(), time.perf_counter(), draw(task or load_swaps(), seed)
+    started, (task, notes) = time.perf_counter(), draw(task or load_swaps(), seed)
+    recipe = recipe or recipe_for(len(task.train))
     torch.manual_seed(seed)
     encoder = body_of(electra, recipe.layers, recipe.dropout)
     model = Tagger(encoder, len(task.classes), recipe.dropout).to(choose_device())

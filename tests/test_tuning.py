@@ -2,12 +2,15 @@
 import importlib.util
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from electra_tutorial import finetune
+from electra_tutorial.checkpoint import load
 from electra_tutorial.experiments import append_line
-from electra_tutorial.finetune import Answer
+from electra_tutorial.finetune import Answer, Recipe
 from electra_tutorial.views.answers import answer_view
 from electra_tutorial.views.tuning import cures_picture, examples_picture, results_table
 
@@ -31,39 +34,59 @@ def test_a_wrong_answer_says_what_it_should_be_and_windows_are_mentioned():
 # --- results ------------------------------------------------------------------------------------------------
 @pytest.fixture
 def results(tmp_path):
-    """A file of two seeds of two variants, with two looks each."""
+    """A file of two seeds of two variants, with two looks each, and a rival that learns nothing."""
     path = tmp_path / "results.jsonl"
     for seed in (0, 1):
         for variant, loss in (("pre-trained", 0.5), ("from scratch", 0.7)):
             history = [{"epoch": n, "loss": loss + seed / 10, "train_loss": 0.4} for n in (1, 2)]
-            append_line(path, {"variant": variant, "seed": seed, "examples": 100, "score": 0.6 + seed / 5,
-                               "history": history})
+            for number in (100, None):
+                append_line(path, {"task": "swaps", "variant": variant, "seed": seed, "examples": number,
+                                   "score": (0.6 if number else 0.7) + seed / 5, "history": history})
+    append_line(path, {"task": "questions", "variant": "overlap of words", "seed": 0, "examples": None, "score": 0.3})
     return path
 
 
-def test_the_table_has_the_mean_over_seeds(results):
-    first, second = results_table("trial", results).splitlines()
-    assert first.split() == "pre-trained 100 examples 2 seeds 0.700 last loss on valid 0.55".split()
-    assert second.startswith("from scratch") and second.endswith("0.75")
+@pytest.fixture
+def cures(results):
+    """The same of one task, as the study of overfitting has it."""
+    kept = [line for line in results.read_text("utf-8").splitlines(keepends=True) if '"examples": 100' in line]
+    results.write_text("".join(kept), "utf-8")
+    return results
+
+
+def test_the_table_of_cures_has_the_mean_and_the_spread_over_seeds(cures):
+    _, first, second = results_table("overfitting", cures).splitlines()
+    assert first.split() == "pre-trained 2 0.70 [0.60 0.80] 0.55 [0.50 0.60]".split()
+    assert second.startswith("from scratch") and "0.75 [0.70 0.80]" in second
+
+
+def test_the_table_of_examples_has_a_row_for_each_way_and_a_column_for_each_number(results):
+    head, first, second, rival = results_table("examples", results).splitlines()
+    assert head.split() == ["100", "all"]
+    assert first.split() == "swaps pre-trained 0.70 [0.60 0.80] 0.80 [0.70 0.90]".split()
+    assert second.split()[1:3] == ["from", "scratch"]
+    assert rival.split() == "questions overlap of words 0.30".split() and rival.index("0.30") > head.index("all") - 4
 
 
 def test_a_line_over_examples_has_the_band_of_its_seeds(results):
     picture = examples_picture(results)
-    axes = picture.figure.axes[0]
-    assert [line.get_ydata()[0] for line in axes.lines[:2]] == pytest.approx([0.7, 0.7])
+    axes, other = picture.figure.axes
+    assert (axes.get_title(loc="left"), other.get_title(loc="left")) == ("swaps", "questions")
+    assert [list(line.get_ydata()) for line in axes.lines[:2]] == [pytest.approx([0.7, 0.8])] * 2
     assert axes.collections[0].get_paths()[0].get_extents().y0 == pytest.approx(0.6)
-    assert "pre-trained 0.70" in picture.alt
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["100", "all"]
+    assert "swaps, pre-trained, from 0.70 to 0.80" in picture.alt
 
 
-def test_each_cure_is_drawn_beside_the_run_without_any(results):
-    picture = cures_picture(path=results)
+def test_each_cure_is_drawn_beside_the_run_without_any(cures):
+    picture = cures_picture(path=cures)
     axes = picture.figure.axes[0]
     assert axes.get_title(loc="left") == "from scratch"
     assert axes.lines[0].get_ydata()[0] == pytest.approx(0.55) and axes.lines[1].get_ydata()[0] == pytest.approx(0.75)
 
 
 def test_without_results_one_sentence_says_how_to_make_them_and_nothing_is_drawn(tmp_path):
-    for study in ("examples", "overfitting", "tasks"):
+    for study in ("examples", "overfitting"):
         assert f"`python benchmarks/finetune.py {study}` makes them" in results_table(study, tmp_path / "none")
     assert examples_picture(tmp_path / "none") is None and cures_picture(path=tmp_path / "none") is None
 
@@ -71,9 +94,9 @@ def test_without_results_one_sentence_says_how_to_make_them_and_nothing_is_drawn
 def test_half_a_job_is_shown_as_far_as_it_is_done(results):
     first = results.read_text("utf-8").splitlines()[0]
     results.write_text(first + "\n", "utf-8")  # one seed of the first variant, and no cure
-    assert "1 seed " in results_table("trial", results)
+    assert results_table("overfitting", results).splitlines()[1].split()[:2] == ["pre-trained", "1"]
     assert cures_picture(path=results) is None
-    assert "pre-trained 0.60" in examples_picture(results).alt
+    assert "swaps, pre-trained, from 0.60 to 0.60" in examples_picture(results).alt
 
 
 # --- the command that makes them ----------------------------------------------------------------------------
@@ -85,9 +108,31 @@ def command():
     return module
 
 
+def test_the_study_of_examples_has_every_task_pre_trained_and_from_scratch_and_its_rivals(command, monkeypatch):
+    electra, tokenizer = load()
+    for name in ("load_sentiment", "load_swaps", "load_questions"):
+        task = getattr(command, name)()
+        few = replace(task, **{side: getattr(task, side)[:8] for side in ("train", "valid", "test", "other")})
+        monkeypatch.setattr(command, name, lambda few=few: few)
+    monkeypatch.setattr(command, "EXAMPLES", (4, None))
+    monkeypatch.setattr(finetune, "recipe_for", lambda examples: Recipe(epochs=1, looks=1))
+    runs = [(*run, make()) for *run, make in command.examples(0, electra, tokenizer)]
+    both = {(task, variant, number) for task in ("sentiment", "swaps", "questions") for number in (4, None)
+            for variant in ("pre-trained", "from scratch")}
+    rivals = {("sentiment", "naive Bayes", 4), ("sentiment", "naive Bayes", None), ("swaps", "not fine-tuned", None),
+              ("questions", "overlap of words", None)}
+    assert {tuple(run[:3]) for run in runs} == both | rivals and len(runs) == len(both | rivals)
+    assert all(0 <= line["score"] <= 1 and len(line["interval"]) == 2 for *_, line in runs)
+    elsewhere = {run[:3] for run in runs if "other" in run[3]}
+    assert elsewhere == {("sentiment", "pre-trained", None), ("sentiment", "from scratch", None),
+                         ("sentiment", "naive Bayes", 4), ("sentiment", "naive Bayes", None)}
+    json.dumps([line for *_, line in runs])  # what JSON cannot hold would be seen only after hours
+    assert len(list(command.examples(1, electra, tokenizer))) == len(runs) - 2  # two of the rivals draw nothing
+
+
 def test_all_cures_take_as_many_steps(command):
     assert len(command.CURES) == 7
-    runs = [(variant, number) for variant, number, _ in command.overfitting(0, None, None)]
+    runs = [(variant, number) for _, variant, number, _ in command.overfitting(0, None, None)]
     assert runs[0] == ("none of them", 500) and runs[-1] == ("4 times the examples", 2000)
 
 
@@ -96,7 +141,7 @@ def test_runs_that_stand_in_the_file_are_not_made_again(command, tmp_path, monke
 
     def trial(seed, electra, tokenizer):
         for variant in ("a", "b"):
-            yield variant, None, lambda v=variant: made.append((v, seed)) or {"score": 0.5}
+            yield "swaps", variant, None, lambda v=variant: made.append((v, seed)) or {"score": 0.5}
 
     monkeypatch.setattr(command, "load", lambda model: (None, None))
     monkeypatch.setattr(command, "STUDIES", {"trial": trial})
