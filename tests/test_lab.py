@@ -11,6 +11,7 @@ import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ipykernel.ipkernel import IPythonKernel
 
 from electra_tutorial.course import lab
 from electra_tutorial.errors import UserError
@@ -62,6 +63,17 @@ def test_a_copy_that_nobody_worked_on_follows_its_lesson(lessons, mine):
     (lessons / NAMES[0]).write_text("second edition")
     assert lab.prepare(mine, lessons=lessons) == [f"{NAMES[0]}: updated"]
     assert texts(mine) == texts(lessons)
+
+
+def test_a_copy_notes_this_python_as_jupyterlab_would_so_that_opening_it_changes_nothing(mine):
+    lab.prepare(mine)
+    for lesson in sorted(lab.LESSONS.glob("*.ipynb")):
+        copy, published = (json.loads(path.read_text("utf-8")) for path in (mine / lesson.name, lesson))
+        assert copy["metadata"]["language_info"] == IPythonKernel().language_info
+        copy["metadata"]["language_info"] = {"name": "python"}
+        assert copy == published
+    (mine / lab.HANDED_OUT).unlink()
+    assert lab.prepare(mine) == []  # what is as it was handed out is known without its record, too
 
 
 def test_without_its_record_every_changed_copy_counts_as_work(lessons, mine):

@@ -6,7 +6,7 @@ ignores. Nothing here overwrites work: a lesson that has changed arrives beside 
 import hashlib
 import json
 import os
-import shutil
+import platform
 import subprocess
 import sys
 import time
@@ -23,6 +23,7 @@ MY_LESSONS = REPOSITORY / "my_lessons"
 # and what the page says to a widget goes to a thread of the kernel's own, so that it is heard while a cell runs.
 SETTINGS = Path(__file__).resolve().parent / "jupyter"
 HANDED_OUT = ".handed_out.json"  # in my_lessons/: what was copied, to tell a student's change from ours
+PLAIN_LANGUAGE = '"language_info": {\n   "name": "python"\n  }'  # as every lesson says it
 WORKSPACES = ".workspaces"  # there too: which tabs are open; JupyterLab's own place would mix up two copies
 
 
@@ -81,23 +82,40 @@ def hand_out(folder, published):
 
 def hand_out_one(lesson, mine, handed):
     """Copy a lesson to `mine`, or beside that if it has been worked on; note it in `handed`; give a line."""
-    latest, before = sha256(lesson), handed.get(lesson.name, {})
-    found = sha256(mine) if mine.exists() else None
+    published, before = lesson.read_bytes(), handed.get(lesson.name, {})
+    text = with_language(published)
+    latest, handed_out = sha256(published), sha256(text)
+    found = sha256(mine.read_bytes()) if mine.exists() else None
     target, line = mine, f"{lesson.name}: {'updated' if found else 'added'}"
-    if found and latest in (found, before.get("lesson")):
+    if found and (found == handed_out or latest == before.get("lesson")):
         target, line = None, ""  # has it already
     elif found and found != before.get("copy"):
         target = free_path(mine.parent, f"{lesson.stem}.new", lesson.suffix)
         what = "lesson" if lesson.suffix == ".ipynb" else "page"
         line = f"{lesson.name}: this {what} has changed; yours is kept, beside it is the new {target.name}"
     if target:
-        copy_whole(lesson, target)
-    handed[lesson.name] = {"lesson": latest, "copy": latest if target == mine else before.get("copy", latest)}
+        write_whole(target, text)
+    own = handed_out if target == mine else before.get("copy", handed_out)
+    handed[lesson.name] = {"lesson": latest, "copy": own}
     return line
 
 
-def sha256(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def with_language(notebook):
+    """The bytes of a notebook with this Python noted in it, as JupyterLab notes it in every notebook that it opens.
+
+    Where it has nothing to note, opening a lesson is no change: nothing to save, and no sign that somebody worked.
+    """
+    language = {
+        "codemirror_mode": {"name": "ipython", "version": sys.version_info.major}, "file_extension": ".py",
+        "mimetype": "text/x-python", "name": "python", "nbconvert_exporter": "python",
+        "pygments_lexer": "ipython3", "version": platform.python_version(),
+    }
+    noted = json.dumps({"language_info": language}, indent=1)[1:-1].strip().replace("\n", "\n ")
+    return notebook.replace(PLAIN_LANGUAGE.encode(), noted.encode())
+
+
+def sha256(content):
+    return hashlib.sha256(content).hexdigest()
 
 
 def free_path(folder, stem, suffix=".ipynb"):
@@ -109,10 +127,10 @@ def free_path(folder, stem, suffix=".ipynb"):
     return path
 
 
-def copy_whole(source, target):
-    """Copy a file so that the target is the old one or the new one, never half of it."""
+def write_whole(target, content):
+    """Write bytes so that the file is the old one or the new one, never half of it."""
     part = target.with_name(f".{target.name}.part")
-    shutil.copyfile(source, part)
+    part.write_bytes(content)
     os.replace(part, target)
 
 

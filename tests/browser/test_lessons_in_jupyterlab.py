@@ -33,3 +33,5 @@ def opens_in_peace(lesson, name):
     title = lesson.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) h1").first
     assert title.is_visible() and title.inner_text().startswith(name[:2]), name
     assert not lesson.problems(), name
+    dirty = lesson.page.evaluate("window.jupyterapp.shell.currentWidget.context.model.dirty")
+    assert not dirty, f"{name} asks to be saved, and nobody has worked on it"
