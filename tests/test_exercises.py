@@ -422,6 +422,12 @@ WRONG = {
             return reference(ids, special, rate, mask_id, 0.0, rng)""", "should be about 0.2"),
         "(ids, special, rate, mask_id, keep=0.0, rng=None): the global stream": ("""
             return reference(ids, special, rate, mask_id, keep)""", "pass generator=rng"),
+        "(ids, special, rate, mask_id, keep=0.0, rng=None): on the processor": ("""
+            lottery = torch.rand(ids.shape, generator=rng).masked_fill(special, 2.0)
+            wanted = ((~special).sum(dim=1, keepdim=True) * rate + 0.5).floor().clamp(min=1)
+            chosen = (lottery.argsort(dim=1).argsort(dim=1) < wanted) & ~special
+            hidden = chosen & (torch.rand(ids.shape, generator=rng) >= keep)
+            return ids.masked_fill(hidden, mask_id), chosen""", "on a GPU it would fail"),
         "(ids, special, rate, mask_id, keep=0.0, rng=None): in place": ("""
             masked_ids, chosen = reference(ids, special, rate, mask_id, keep, rng)
             return ids.copy_(masked_ids), chosen""", "`ids.clone()`"),
@@ -457,6 +463,27 @@ WRONG = {
                 return logits.argmax(dim=-1)
             u = torch.rand(logits.shape, generator=rng, dtype=logits.dtype)
             return (logits / temperature - torch.log(-torch.log(u))).argmax(dim=-1)""", "`logits.float()`"),
+        "(logits, temperature=1.0, rng=None): running sums in half precision": ("""
+            if temperature == 0:
+                return logits.argmax(dim=-1)
+            ends = torch.softmax(logits / temperature, dim=-1).cumsum(dim=-1)
+            darts = torch.rand(len(logits), 1, generator=rng, dtype=ends.dtype) * ends[:, -1:]
+            return torch.searchsorted(ends, darts, right=True).squeeze(1).clamp(max=logits.shape[1] - 1)""",
+            "cannot tell their running sums apart"),
+        "(logits, temperature=1.0, rng=None): all in half precision": ("""
+            logits = logits.bfloat16()
+            if temperature == 0:
+                return logits.argmax(dim=-1)
+            p = torch.softmax(logits / temperature, dim=-1)
+            return torch.multinomial(p, 1, generator=rng).squeeze(1) if len(p) else logits.new_zeros(0).long()""",
+            "keep float32"),
+        "(logits, temperature=1.0, rng=None): on the processor": ("""
+            if temperature == 0:
+                return logits.argmax(dim=-1)
+            ends = torch.softmax(logits.float() / temperature, dim=-1).cumsum(dim=-1)
+            darts = torch.rand(len(logits), 1, generator=rng) * ends[:, -1:]
+            return torch.searchsorted(ends, darts, right=True).squeeze(1).clamp(max=logits.shape[1] - 1)""",
+            "on a GPU it would fail"),
         "(logits, temperature=1.0, rng=None): no squeeze": ("""
             return torch.multinomial(torch.softmax(logits.float(), -1), 1, generator=rng)""",
             "and shape (1, 1), and should return"),
@@ -1135,9 +1162,9 @@ def mask_tokens(ids, special, rate, mask_id, keep=0.0, rng=None):
     for row in range(len(ids)):
         places = (~special[row]).nonzero().flatten()
         wanted = max(1, int(len(places) * rate + 0.5))
-        mine = places[torch.randperm(len(places), generator=rng)[:wanted]]
+        mine = places[torch.randperm(len(places), generator=rng, device=ids.device)[:wanted]]
         chosen[row, mine] = True
-        masked[row, mine[torch.rand(len(mine), generator=rng) >= keep]] = mask_id
+        masked[row, mine[torch.rand(len(mine), generator=rng, device=ids.device) >= keep]] = mask_id
     return masked, chosen""")
     assert "right, and" in notebook.check("mask_tokens")
 

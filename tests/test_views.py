@@ -463,6 +463,21 @@ def test_live_curves_cost_little_but_never_miss_the_end(monkeypatch):
     assert "100,000 tokens" in page.updated[-1].alt
 
 
+def test_a_slow_first_picture_does_not_hold_up_the_next_ones(monkeypatch):
+    page, live = FakePage(monkeypatch), LiveCurves()
+    draw, costs = live.draw, iter([20, 1, 1, 1, 1, 1])  # seconds: the first has the drawing library to load
+
+    def drawing_takes_a_while(*given):
+        page.clock += next(costs)
+        return draw(*given)
+
+    live.draw = drawing_takes_a_while
+    for step in range(4):
+        live(SimpleNamespace(history=history(2), step=step, total=100))
+        page.clock += 100
+    assert len(page.updated) == 3
+
+
 def test_live_curves_do_nothing_outside_a_notebook():
     live = LiveCurves()
     assert live(SimpleNamespace(history=history(), step=1, total=1)) is None and live.handle is None

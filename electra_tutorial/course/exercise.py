@@ -262,7 +262,7 @@ def show(value, task=""):
     if isinstance(value, tuple):
         return "(" + ", ".join(map(show, value)) + ")"
     if isinstance(value, float | np.floating):
-        return f"{value:.4g}"
+        return f"{value:.1f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"  # 11540.0, not 1.154e+04
     if isinstance(value, torch.Generator):
         return "a generator"
     if is_dataclass(value) and (parts := [name for name in vars(value) if re.search(rf"\.{name}\b", task)]):

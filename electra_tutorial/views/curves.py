@@ -251,12 +251,13 @@ class LiveCurves:
     """A `watch` for `pretrain`: in a notebook it draws the curves so far, in one place; elsewhere nothing.
 
     Drawing takes at most `share` of the time since the run began (.03), the last picture included: in a short run
-    it leaves moments out, but never the first and never the last. draw(history, title) makes the picture.
+    it leaves moments out, but never the first and never the last. The first picture does not count: it has the
+    drawing library to load, and would keep a slow machine from drawing for minutes. draw(history, title) makes it.
     """
 
     def __init__(self, title=None, share=0.03, draw=training_curves):
         self.title, self.share, self.draw = title, share, draw
-        self.handle, self.began, self.spent, self.dearest = None, None, 0.0, 0.0
+        self.handle, self.began, self.spent, self.dearest, self.first = None, None, 0.0, 0.0, None
         self.line, self.told = None, -math.inf
         self.on_a_page = in_notebook()
         if not self.on_a_page:
@@ -268,11 +269,15 @@ class LiveCurves:
             return
         now = time.monotonic()
         self.began = self.began or now
-        foreseen = self.spent + 2 * self.dearest  # this picture, and the last one
+        foreseen = self.spent - (self.first or 0.0) + 2 * self.dearest  # this picture, and the last one
         if self.handle is None or self.ended(training) or foreseen <= self.share * (now - self.began):
             self.show(self.draw(training.history, self.title))
             took = time.monotonic() - now
-            self.spent, self.dearest = self.spent + took, max(self.dearest, took)
+            self.spent += took
+            if self.first is None:
+                self.first = took
+            else:
+                self.dearest = max(self.dearest, took)
 
     def ended(self, training):
         """Whether no further step will come."""

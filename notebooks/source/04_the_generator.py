@@ -55,9 +55,10 @@ for gap in GAPS:
 # Which places may be hidden? Not `[CLS]`, `[SEP]` or `[PAD]`: there is nothing to learn from guessing them.
 # The special tokens have the first five ids, so one comparison finds them.
 #
-# And how would you choose 2 of 6 ordinary places? A coin for each place gives sometimes 0 and sometimes 5. Or draw
+# And how would you choose 3 of 20 ordinary places? A coin for each place gives sometimes 0 and sometimes 7. Or draw
 # place numbers one by one, with `torch.randint`. **Guess first.** You draw 3 numbers, each from all 20 places.
 # In what share of such rounds do two of them fall on the same place, so that you hide fewer than you meant to?
+# (The first cell below makes the sentence that you will hide tokens of; the second draws.)
 
 # %%
 import torch
@@ -107,7 +108,7 @@ from electra_tutorial.objective import mask_tokens  # weave: exercise
 # **Guess first.** What do the bars look like? Which stand at 0? And is the empty row an error?
 
 # %%
-from electra_tutorial.course.check import full_or_fast  # two numbers: yours, and the tests' of the course
+from electra_tutorial.course.check import full_or_fast  # full_or_fast(a, b): a here; b, smaller, in the tests
 
 text = "The old man who lived by the river sold his boat to a friend."
 tokens, long = tokenizer.encode(text).tokens, tokenizer.encode(text).ids
@@ -172,7 +173,7 @@ for keep in (0.0, 0.15):
 import math
 
 words = ["tea", "milk", "sand"]
-logits = torch.tensor([[math.log(2), 0.0, 0.0]] * 2)  # (N, V): the same guess twice
+logits = torch.tensor([[math.log(2), 0.0, 0.0]] * 2)  # (N, V): the same guess twice; e to the log 2 is 2
 targets = torch.tensor([0, 1])  # at the first stood tea, at the second milk
 odds = [math.exp(x) for x in logits[0].tolist()]  # by hand
 p = [odd / sum(odds) for odd in odds]
@@ -207,7 +208,7 @@ print("over no place:", F.cross_entropy(logits[:0], targets[:0]).item())
 # %% [markdown]
 # Nearly 3, though it prefers one word: it was right to do so only once in two. The last line is a trap: a batch of
 # `[CLS] [SEP]` rows has nothing to hide, N = 0, and a mean over nothing is *not a number*. One such batch spoils
-# every weight. (`Electra` therefore divides the sum by at least 1.)
+# every weight. (So the course's own model, `Electra`, divides the sum by at least 1.)
 #
 # ## 4. The generator
 #
@@ -224,6 +225,9 @@ print("over no place:", F.cross_entropy(logits[:0], targets[:0]).item())
 # The box's vector has `D` numbers, and the rows have `E`. So three small parts stand between them: `dense`, a
 # product with a matrix, makes `E` numbers of `D`; `gelu` lets what is positive pass and holds back the rest, so
 # that two products in a row are not one; `norm`, a *layer norm*, brings the vector to one common length.
+#
+# In the code below `preset` holds all sizes (the next cell takes one), `attention_mask` says which places are real
+# tokens and not padding, and `return_attention` you may pass over.
 
 # %%
 from electra_tutorial.model import Generator  # weave: show
@@ -234,7 +238,7 @@ from electra_tutorial.model import Generator  # weave: show
 # **Guess first.** What share of the generator's parameters is that table? Then you send one sentence of 8 tokens
 # through the generator, and its loss back. The table has 8,192 rows. Into how many of them does a gradient flow?
 # And into how many if the output had a table of its own? (`reached` does what `forward` does, with the output's
-# table as an argument.)
+# table as an argument. Of 8 tokens two are hidden, so `[MASK]` stands there twice.)
 
 # %%
 from electra_tutorial.presets import PRESETS
@@ -270,8 +274,9 @@ assert untied <= 8 and tied == len(table)
 #
 # ### Break it: two ties that are none
 #
-# Both of these look tied. **Guess first**: which survives one training step? Which survives a change of number
-# format, as when a model moves to another device?
+# The cell ties an output to an embedding in three ways: it *copies* the numbers; it sets `.data`, so that two
+# parameters lie on the same numbers; it makes both one and the same object. **Guess first**: which are still equal
+# after one training step? Which after a change of number format, `.double()`?
 
 # %%
 def try_tie(tie):
@@ -477,8 +482,9 @@ for dtype in (torch.float32, torch.bfloat16):
     print(f"Gumbel noise in {dtype}: it comes in {(draws == 77).float().mean():.0%}")
 
 # %% [markdown]
-# Three digits leave no room for rare, large noise: it ends at about 5.5, and hardly another word can catch up.
-# So sample in float32, whatever comes in. Your check asked for that.
+# Large noise comes of a `u` close to 1, and with three digits the last number before 1 is .996: the noise ends at
+# about 5.5. The one word leads the others by 6.7 in its logit, so hardly another can catch up. So sample in float32,
+# whatever comes in. (Your check gave yours logits in bfloat16, too.)
 #
 # ## 7. Train it yourself
 #
@@ -570,15 +576,16 @@ from electra_tutorial.training import batch_stream
 
 
 def my_training(positions="learned", steps=0):
-    """Train a new generator; returns it and its losses."""
+    """Train a new generator, one half of an `Electra`; returns it and its losses."""
     torch.manual_seed(0)
     generator = Electra(preset.with_changes(positions=positions)).generator
     optimizer, groups = my_optimizer(generator), [list(generator.parameters())]
-    rng, stream = torch.Generator().manual_seed(0), batch_stream(grammar_rows, 1024, seed=0)
-    losses = []
+    rng, stream, losses = torch.Generator().manual_seed(0), batch_stream(grammar_rows, 1024, seed=0), []
     for step in range(steps):
         batch, rate = collate(grammar_rows, next(stream)), learning_rate(step, steps, 2e-3, 0.05)
         losses.append(my_step(generator, optimizer, groups, batch, rate, rng))
+        if step % 200 == 0:
+            print(f"step {step:4}: {losses[-1]:.2f} nats")
     return generator, losses
 
 # %%
@@ -591,7 +598,7 @@ print(f"{STEPS} steps in {seconds:.0f} s: {losses[0]:.2f} -> {losses[-1]:.2f} na
 # A loss says something only beside what others would pay. On held-out sentences, with one place hidden in each:
 #
 # - **log V** is what a model pays that finds all words alike;
-# - the **unigram** floor is what it pays if it knows how often each word occurs and looks at nothing (lesson 01);
+# - the **unigram** baseline is what it pays if it knows how often each word occurs and looks at nothing (lesson 01);
 # - the **best possible** is the grammar's own probability of the hidden word. Nobody can do better: what is left
 #   is chance. *Are* or *were*, who can know?
 
@@ -637,7 +644,7 @@ for name, loss in {"untrained": heldout_loss(my_training()[0]), **levels}.items(
 expect(levels["yours"] < levels["unigram"] - 1, "It uses the words around the gap.")
 lines = {name: [loss] * len(losses) for name, loss in levels.items()}
 line_panels({"nats a hidden word": {"each batch": losses, **lines}},
-            "The loss of each batch falls steeply from log V through the unigram floor, then "
+            "The loss of each batch falls steeply from log V through the unigram baseline, then "
             "slowly to your held-out loss. The best possible lies well below.", xlabel="step")
 
 # %% [markdown]
@@ -652,7 +659,9 @@ line_panels({"nats a hidden word": {"each batch": losses, **lines}},
 # discriminator is silent, and one step of yours should be one step of theirs. (The cell takes two: AdamW's first
 # step is as long whatever the gradient's length, so that a fault in the clipping would not show.)
 #
-# **Guess first.** And with λ = 50, the paper's: which of the generator's tensors come out otherwise?
+# **Guess first.** And with λ = 50, the paper's: which of the generator's tensors come out otherwise, after *one*
+# step? (One, because in the second all would: the first has moved the shared tables otherwise, and everything
+# reads those.)
 
 # %%
 import copy
@@ -691,14 +700,14 @@ print(f"lambda 0: {len(silent)} differ; lambda 50: {len(loud)} differ", *loud, s
 assert not silent and all("embeddings" in name for name in loud)
 
 # %% [markdown]
-# This loop *is* the real one. And with the discriminator on, fifty times louder, only those tables move
+# This loop *is* the real one. And with the discriminator on, fifty times louder, a step moves only those tables
 # otherwise that both networks share. No gradient of the discriminator flows back through a drawn word, which is a
 # whole number (lesson 05). And the two are clipped apart. Clipped together, an outburst of the discriminator would
 # shorten the generator's gradient as well, in that very step, for no reason of its own.
 #
 # So here is a claim to put right. You may have read that ELECTRA's generator is trained *against* the
-# discriminator, to fool it. Then its layers would have to move otherwise when the discriminator speaks. They do
-# not. The generator is trained by maximum likelihood alone.
+# discriminator, to fool it. Then the gradient of its layers would have to be another when the discriminator speaks.
+# It is the same to the last digit. The generator is trained by maximum likelihood alone.
 #
 # ## 8. Does it matter where a word stands?
 #

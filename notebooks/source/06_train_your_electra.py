@@ -36,8 +36,8 @@ objective = mine()
 data_flow(objective)
 
 # %% [markdown]
-# What is *yours* in this picture is what this lesson trains with, to the end. If a box says *reference* and
-# you want it to be yours: write it in lesson 04 or 05, then run this lesson from the top.
+# What is *yours* in this picture is what this lesson trains with, to the end. If *reference* stands beside a box
+# and you want it to be yours: write it in lesson 04 or 05, then run this lesson from the top.
 #
 # ## 2. The text
 #
@@ -161,9 +161,9 @@ from electra_tutorial.training import train_step  # weave: show
 # learn even that by heart, something is wrong with the code, and more data will not mend it. The next cell
 # calls the definition above. **Break it** and see: take `optimizer.step()` out, or `zero_grad`, run both cells,
 # and put it back. (`pretrain` keeps its own: what you change here stays in this notebook.) Without the step the
-# loss stays near 9, and the test fails. Without `zero_grad` it does *not* fail: the old gradients pull along with
-# the new ones, and it learns, only less. In our run the generator's loss came down to 5.4 in place of 4.9. So
-# compare with a run that you trust: an error of this kind makes no noise.
+# loss stays near 9, and the test fails. Without `zero_grad` it does *not* fail: AdamW gives every step its length
+# whatever the gradient's, so the old gradients that pile up only turn the direction. In our run the generator's
+# loss came down to 4.6 in place of 4.4, and yours may differ by less. An error of this kind makes no noise.
 
 # %%
 torch.manual_seed(0)
@@ -172,7 +172,7 @@ optimizer, groups = make_optimizer(parrot, sizes), clipping_groups(parrot)
 batch, rate = (ids.cpu(), attention_mask.cpu()), sizes.learning_rate
 losses = torch.stack([
     train_step(parrot, optimizer, groups, batch, rate, sizes, device, "float32")
-    for _ in range(full_or_fast(60, 5))
+    for _ in range(full_or_fast(150, 5))
 ])  # (number of updates, 2): generator, discriminator
 print(f"generator's loss on it: {losses[0, 0]:.2f} -> {losses[-1, 0]:.2f} nats")
 assert losses.isfinite().all()
@@ -183,7 +183,8 @@ expect(losses[-1, 0] < losses[0, 0] - 1, "A single batch is learned by heart.")
 #
 # A run knows its last step before it takes its first, because the learning rate (how far a step moves the
 # weights) has to come down to 0 there. It rises in the first 5 % of the steps: the *warm-up*, since the first
-# gradients are wild. So minutes must be turned into steps.
+# gradients are wild. So minutes must be turned into steps. (`pretrain` does the same when it is given minutes. It
+# times a step anew as it starts, so its number may differ from yours below.)
 
 # %%
 from electra_tutorial.training import steps_in  # weave: exercise
@@ -194,18 +195,19 @@ dtype = min(times, key=times.get)
 steps = steps_in(MINUTES, times[dtype])
 millions = steps * preset.batch_tokens / 1e6
 print(f"{MINUTES} minutes are about {steps:,} steps in {dtype}: {millions:.1f} "
-      f"million tokens, {steps / len(batches):.1f} times through the text.")
+      f"million tokens, {steps / len(batches):.2f} times through the text.")
 assert steps >= 2
 
 # %% [markdown]
 # Start the next cell, and read this while it runs. After each twelfth of the run the model sits an **exam**, and
-# the picture is drawn anew.
+# the picture is drawn anew. (Drawing may take 3 % of the time: on a slow machine some pictures are left out.)
 #
 # - **Left, the exam.** The same questions for every model, on held-out sentences. *Easy* and *medium*: one
 #   word was exchanged, for any word or for one like it; which? The AUC is the chance that an exchanged word is
 #   more suspect than an untouched one. *Hard*: *minimal pairs*, two sentences one word apart, of which one is
-#   English. Guessing gives 0.5 in all three. (On the way up to 300 questions of each kind are asked; at the
-#   end, others.)
+#   English. Guessing gives 0.5 in all three. (On the way up to 300 questions of each kind are asked. At the end, and
+#   where you stop, it is others: so the last point may jump. Section 8 says why. And *medium* need not be harder
+#   for a model than *easy*: the names say what was exchanged.)
 # - **Middle and right, above: the losses** on held-out text, always with the same places hidden. The dashed
 #   line is a **baseline**: what a model gets that answers without reading. For the generator, one that knows
 #   how often each piece occurs. For the discriminator, one that says the same probability of every token. It
@@ -235,6 +237,8 @@ metrics = run.metrics
 print(f"{metrics['steps']:,} steps, {metrics['tokens_seen']:,} tokens, "
       f"{metrics['seconds'] / 60:.1f} minutes; the picture took {live.cost():.1%}")
 assert run.electra.objective is objective, "It trained with your functions."
+if not run.finished:
+    print("To go on: GO_ON = True above, and run this cell again.")
 
 # %% [markdown]
 # ## 7. Read your curves
@@ -305,7 +309,7 @@ for part, sentence in asked.items():
     judged = judge(sentence, run, mask=[])  # mask=[]: hide nothing, judge it as it is
     suspicion = judged.word_suspicion()  # of a word: that of the worst of its pieces
     word = judged.word_texts[suspicion.index(max(suspicion))]
-    print(f"{part:7} {originals[part]} Most suspect: {word} ({max(suspicion):.0%})")
+    print(f"{part:7} most suspect: {word} ({max(suspicion):.0%}). It was: {originals[part]}")
 
 # %% [markdown]
 # Did it do better than you? One sentence says little. Ask a hundred: in which share of them is the exchanged
@@ -375,11 +379,11 @@ assert max(scored["generator too strong"]) < min(scored["healthy"])
 #
 # | | exam, easy | generator's loss | discriminator's loss | what to do |
 # |---|---|---|---|---|
-# | healthy | rises | falls under its baseline | falls under its baseline | wait |
+# | healthy | rises | falls under its baseline | falls under its baseline, in a short run not yet | wait |
 # | collapsed | stays at 0.5 | falls all the same | stays at its baseline, or over it | lower the learning rate |
 # | generator too strong | rises less | falls *lowest* | close to its baseline | raise λ |
 #
-# The trap is in the third column: judged by the generator's loss, the sick run is the best. This collapse was
+# The trap is the generator's loss: judged by that, one of the sick runs is the best. This collapse was
 # made by a learning rate ten times too high. The strong generator was made by λ = 1, so that the
 # discriminator's loss weighs no more than the generator's in the joint loss. At that weight the embedding
 # tables, which both networks share, learn what serves the generator. It is no larger than the healthy run's: it is
@@ -415,14 +419,17 @@ expect(abs(difference) < 0.1, "It came out again, on another machine.")
 # exam, and by how much does it lead?
 
 # %%
-lines = shipped_results("generator-size")
+from electra_tutorial.experiments import in_order
+
+lines = in_order(shipped_results("generator-size"))  # by the number in their names
 print(table(lines, ("exam_easy_auc", "exam_medium_auc", "mlm_loss", "rtd_auc")))
 experiment_figure(lines, title="Generator's width, a share of the discriminator's")
 
 # %% [markdown]
 # The paper found 1/4 to 1/2 best (figure 3), and worse beyond. **These runs do not show that.** 1/4 has the
 # best mean, but its band overlaps with those of 1 and 2, and 1/2 has the lowest mean: the exam goes down and up
-# again as the generator grows. That is how chance looks. One run each would have given you a winner, and
+# again as the generator grows. That is how chance looks. (Between brackets stand the least and the most of three
+# seeds; where none are, all three agree to two digits.) One run each would have given you a winner, and
 # another seed another one. The bands are there to keep you from that.
 #
 # Now look at the last column, the AUC that each discriminator reaches in its own game. There the lead of 1/4 is
@@ -432,7 +439,7 @@ experiment_figure(lines, title="Generator's width, a share of the discriminator'
 # **Guess first.** λ is 1, 10, 50 and 250. Where does the exam suffer, and where the generator?
 
 # %%
-lines = shipped_results("lambda")
+lines = in_order(shipped_results("lambda"))
 print(table(lines, ("exam_easy_auc", "exam_medium_auc", "mlm_loss", "rtd_auc")))
 experiment_figure(lines, title="λ, the weight of the discriminator's loss")
 
@@ -454,7 +461,7 @@ experiment_figure(lines, title="λ, the weight of the discriminator's loss")
 # asserts below hold this section and the last one to their word.
 
 # %%
-lines = shipped_results("masking")
+lines = in_order(shipped_results("masking"))
 print(table(lines, ("exam_easy_auc", "exam_medium_auc", "mlm_loss", "rtd_auc")))
 size = ends("generator-size", "exam_easy_auc")
 game = ends("generator-size", "rtd_auc")
@@ -493,7 +500,8 @@ for name, (one, its_tokenizer) in models.items():
 chance, yours = scores["untrained"], scores["yours"]
 expect(abs(chance["exam_easy_auc"] - 0.5) < 0.1, "Random weights are at chance.")
 expect(yours["exam_easy_auc"] > 0.65, "Yours beats chance at finding a word.")
-expect(yours["exam_pairs"] > 0.65, "Yours knows some grammar that nobody told it.")
+some = min(0.65, 0.5 + 0.2 * metrics["tokens_seen"] / 1e6)  # a run of under 750,000 tokens may know less
+expect(yours["exam_pairs"] > some, "Yours knows some grammar that nobody told it.")
 
 # %% [markdown]
 # Now a sentence of your own, in four pictures:
@@ -638,8 +646,8 @@ assert 0.5e18 < total < 2e18
 # Architecture, objective and joint loss are the paper's. The numbers are not. All of them stand, each with its
 # reason, in `electra_tutorial/presets.py`: `PRESETS["laptop"]` beside `PRESETS["paper"]`.
 #
-# - **Text.** The paper's small model reads 3.3 billion tokens, and all of them several times. The course has
-#   2.3 million.
+# - **Text.** The paper's small model reads 3.3 billion tokens, and all of them several times. The course has 2.3
+#   million words. (The rows of section 2 have more, for everyday sentences stand there more than once.)
 # - **Rows.** The paper fills rows of 128 tokens with running text. Here a row is one sentence.
 # - **Narrow layers.** Networks this narrow hardly move when their weights start as small as the paper's
 #   (lesson 03). Their linear layers start wider.

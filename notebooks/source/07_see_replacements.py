@@ -486,7 +486,7 @@ for name, texts in PEOPLE.items():
 #
 # ## 14. What differs from the paper at this scale
 #
-# The paper's small model read 3.3 billion words (section 3.1), the one here 2.3 million, and the paper hides
+# The paper's small model read 3.3 billion tokens (section 3.1), the one here 2.3 million words, and the paper hides
 # 15 % of the tokens where this one had a larger share hidden while it learned. So there are names and facts
 # that this one cannot know, and its base rate is another. That P(replaced) is no verdict on a writer holds
 # for both: the question that it answers is the same.

@@ -15,7 +15,7 @@
 #
 # Everything here starts from the mini ELECTRA that comes with the course. To fine-tune your own from lesson 06,
 # give its folder where `load()` stands. You see one run of each fine-tuning. What several seeds say, a command
-# works out that takes long (section 8); no results of it come with the course yet.
+# works out that takes long (section 11).
 
 # %% [markdown]
 # ## 1. What is kept, and what is new
@@ -149,7 +149,7 @@ from electra_tutorial.finetune import layer_groups  # weave: show
 # A small task is soon known by heart. Then the loss on *train* goes on falling, and nothing is gained on *valid*
 # any more. **Early stopping** looks at *valid* now and then, keeps the weights of the best look, and ends when
 # several looks in a row brought no gain. What is a gain? Your function takes any numbers that should fall. The loop
-# below gives it the share of errors, and not the loss; section 9 shows why.
+# below gives it the share of errors, and not the loss; section 8 shows why.
 
 # %%
 from electra_tutorial.finetune import should_stop  # weave: exercise
@@ -228,9 +228,8 @@ expect(fit.score > 0.6, "It has learned something about reviews: a coin is right
 
 # %% [markdown]
 # Read it as it stands. When this was written, **pre-training did not pay for this task**: naive Bayes had
-# .79, the pre-trained network .77 and the one from scratch .77 too (seed 0). With 500 examples, and the mini ELECTRA
-# that came with the course before, it was .58 and .66 (`finetune_sentiment(electra, tokenizer, 500)`). Do not
-# expect what you know of large models. Three things may explain it:
+# .79, the pre-trained network .77 and the one from scratch .77 too (seed 0). Do not expect what you know of large
+# models. Three things may explain it:
 #
 # - *What it has read*: encyclopaedia and everyday sentences, hardly an opinion, and of that 2.3 million
 #   words. BERT read 3,300 million (Devlin et al. 2019).
@@ -240,7 +239,7 @@ expect(fit.score > 0.6, "It has learned something about reviews: a coin is right
 #   tokens has to be unlearned first, and the recipe lets the lower ones move slowly. New weights have nothing
 #   to unlearn.
 #
-# So look at section 12, too, where it is asked for what it did learn.
+# So look at sections 11 and 12, too: other tasks, where what it did learn is of use.
 #
 # ## 7. Ask it
 #
@@ -268,37 +267,7 @@ print(f"films {fit.score:.3f}; goods {other:.3f}, interval {interval[0]:.3f} to 
 print("naive Bayes on goods:", round(naive_bayes(task.train, task.other)[0], 3))
 
 # %% [markdown]
-# ## 8. Does pre-training pay where examples are few?
-#
-# With few examples there is little to count, and what a model knows beforehand *should* weigh more. That is a guess
-# until it is measured: with 100, 500, 2,000 and all examples, over three seeds, against the network from scratch and
-# naive Bayes. These are 36 runs, too long for a lesson:
-#
-#     python benchmarks/finetune.py examples
-#
-# **No results of it come with the course yet.** The next cell shows what the command has written on this machine: a
-# table and a picture, also of half a job, for what is done is not done again. Where there is nothing, it says so.
-
-# %%
-from electra_tutorial.views.tuning import cures_picture, examples_picture, results_table
-
-print(results_table("examples"))
-examples_picture(whole=len(load_sentiment().train))
-
-# %% [markdown]
-# One point of it live, with the smallest number of examples and the same recipe. It is one seed: which 100 examples
-# are drawn, and how the head starts, is luck. Set `seed` to 1 and 2 and see how far the two scores move.
-
-# %%
-seed, number = 0, full_or_fast(100, 16)
-few_recipe = replace(Recipe(), epochs=full_or_fast(30, 1), looks=full_or_fast(Recipe.looks, 1))
-for name, one in (("pre-trained", electra), ("from scratch", from_scratch(electra, seed))):
-    small = finetune_sentiment(one, tokenizer, number, few_recipe, seed, task=task)
-    print(f"{name:13} {number} examples: {small.score:.3f}")
-assert len(small.history) >= 1
-
-# %% [markdown]
-# ## 9. Overfitting, and what is done about it
+# ## 8. Overfitting, and what is done about it
 #
 # Take 500 examples, no dropout, no decay, the same rate for all layers, and train on and on.
 
@@ -329,11 +298,13 @@ line_panels(curves, f"The loss over the epochs: {alt}.", "epochs", x=[row["epoch
 # Or try one now: give `bare` above another `dropout`, `weight_decay`, `layers`, `layer_decay` or `patience`.
 
 # %%
+from electra_tutorial.views.tuning import cures_picture, results_table
+
 print(results_table("overfitting"))
 cures_picture()
 
 # %% [markdown]
-# ## 10. Where is the answer?
+# ## 9. Where is the answer?
 #
 # A second task, of another form: given a question and a text, mark the answer. The facts are from the World
 # Factbook. **The questions were made by template**, so this is a toy: real questions are asked in words that
@@ -424,7 +395,7 @@ text = "People in Freedonia pay in clams. The capital of Freedonia is Glory. 12,
 answer_view(asked, text, answer)
 
 # %% [markdown]
-# ## 11. One decision a word
+# ## 10. One decision a word
 #
 # A third form. In each sentence two neighbours have changed places; find the first of the two. This is close to
 # what the discriminator did all along: *does this token belong here?* So it has a rival that needs no
@@ -450,11 +421,38 @@ print(f"fine-tuned: {tagger.score:.3f}, interval {tagger.interval[0]:.3f} to {ta
 expect(tagger.score > 2 * chance, "It finds words out of place.")
 
 # %% [markdown]
-# Each of your tasks had one run. `python benchmarks/finetune.py tasks` makes all three over three seeds, also with
-# the network from scratch, beside naive Bayes and the overlap of words. No results of it come with the course yet.
+# ## 11. Where does pre-training pay?
+#
+# You have one run of each task. What is luck in them? And with few examples there is little to learn from, so what a
+# network knows beforehand should weigh more: does it? This command fine-tunes on all three tasks with 100, 500,
+# 2,000 and all examples, over three seeds, pre-trained and from scratch, and asks the plain rivals. 88 runs take some
+# three hours of a core, so what it wrote comes with the course:
+#
+#     python benchmarks/finetune.py examples
+#
+# **Guess first.** Reviews, words out of place, answers: for which of the three does pre-training pay, and with how
+# many examples most?
 
 # %%
-print(results_table("tasks"))
+from electra_tutorial.views.tuning import examples_picture
+
+print(results_table("examples"))
+examples_picture()
+
+# %% [markdown]
+# TEXT
+#
+# One point of it live: words out of place, 100 examples, seed 0.
+
+# %%
+from electra_tutorial.finetune import recipe_for
+from electra_tutorial.tasks import first
+
+few_swaps = first(swaps, full_or_fast(100, 16), seed=0)
+short = replace(recipe_for(100), epochs=full_or_fast(30, 1))
+for name, one in (("pre-trained", electra), ("from scratch", from_scratch(electra))):
+    small = finetune_tags(one, tokenizer, few_swaps, short)
+    print(f"{name:13} {len(few_swaps.train)} examples: {small.score:.3f}   (chance {chance:.3f})")
 
 # %% [markdown]
 # ## 12. No fine-tuning at all

@@ -2,7 +2,7 @@
 import torch
 
 from electra_tutorial import objective
-from electra_tutorial.course.exercise import Exercise
+from electra_tutorial.course.exercise import Exercise, NotYet
 from electra_tutorial.tokens import CLS_ID, MASK_ID, PAD_ID, SEP_ID
 
 # --- mask_tokens ----------------------------------------------------------------------------------
@@ -14,13 +14,14 @@ mask_tokens = Exercise(
         True at places that are never chosen. A row with n ordinary places gets n · `rate` chosen ones,
         rounded (one half goes up), and at least one if it has any ordinary place. No place is chosen twice.
         A chosen place is left visible with probability `keep`. `rng`, a `torch.Generator` (a stream of random
-        numbers with a seed of its own), alone decides: the same `rng` gives the same places. Return
-        `masked_ids` and `chosen` (bool), both `(B, T)`, and leave `ids` as it is.
+        numbers with a seed of its own), alone decides: the same `rng` gives the same places. Make new tensors
+        where `ids` is (`device=ids.device`), or it fails on a GPU. Return `masked_ids` and `chosen` (bool), both
+        `(B, T)`, and leave `ids` as it is.
     """,
     hint="""
-        Give each place a random number with `torch.rand(ids.shape, generator=rng)`, and a special one a
-        number above all others. `x.argsort(dim=1).argsort(dim=1)` is each place's rank in its row: the
-        first few are chosen. How many are a "few" differs from row to row: count with `dim=1,
+        Give each place a random number with `torch.rand(ids.shape, generator=rng, device=ids.device)`, and a
+        special one a number above all others. `x.argsort(dim=1).argsort(dim=1)` is each place's rank in its
+        row: the first few are chosen. How many are a "few" differs from row to row: count with `dim=1,
         keepdim=True`.
     """)
 
@@ -51,7 +52,7 @@ def special_places_are_never_chosen(mask_tokens):
         chosen = mask_tokens(ids, special, 0.5, MASK_ID, 0.0, seeded())[1]
         assert not (chosen & special).any(), (
             "You chose a place where `special` is True, such as [CLS] or padding: those must never be chosen, also "
-            f"where a row has nothing else. Row {(chosen & special).any(dim=1).int().argmax()} has "
+            f"where a row has nothing else. Row {(chosen & special).any(dim=1).int().argmax()} (counted from 0) has "
             f"{(~special).sum(1)[(chosen & special).any(dim=1)][0]} ordinary places.")
 
 
@@ -126,6 +127,25 @@ def rng_alone_decides(mask_tokens):
         "Another `rng` gave the very same places: draw with generator=rng.")
 
 
+@mask_tokens.rule
+def what_is_new_is_made_where_ids_is(mask_tokens):
+    ids, special = rows()
+    made_in_place(lambda: mask_tokens(ids, special, 0.3, MASK_ID, 0.5, seeded()), "ids")
+
+
+def made_in_place(call, name):
+    """Try an answer where a tensor is made on another device unless it is told which, as beside a model on a GPU."""
+    try:
+        with torch.device("meta"):  # a device without memory, which any machine has
+            made = call()
+        elsewhere = any(part.is_meta for part in (made if isinstance(made, tuple) else (made,)))
+    except (RuntimeError, NotYet):
+        elsewhere = True
+    assert not elsewhere, (
+        f"Here it works, and on a GPU it would fail: there `{name}` and `rng` are on the card, and what you make "
+        f"anew is not. Say where: `torch.rand(..., generator=rng, device={name}.device)`, and so for the rest.")
+
+
 # --- sample_tokens --------------------------------------------------------------------------------
 
 sample_tokens = Exercise(
@@ -133,7 +153,8 @@ sample_tokens = Exercise(
     task="""
         Draw one token for each row of `logits` `(N, V)`, each with its probability under softmax(logits /
         `temperature`). Temperature 0 takes the likeliest. Compute in float32, whatever precision comes in.
-        A logit of -inf is never drawn. `rng` alone decides. Return `(N,)` long.
+        A logit of -inf is never drawn. `rng` alone decides. Any way to draw will do; make new tensors where
+        `logits` is (`device=logits.device`). Return `(N,)` long.
     """,
     hint="""
         `torch.multinomial(p, 1, generator=rng)` draws one column a row: `squeeze` the axis away. Divide by
@@ -206,13 +227,32 @@ def what_is_minus_infinity_is_never_drawn(sample_tokens):
 
 @sample_tokens.rule
 def half_precision_is_no_excuse(sample_tokens):
-    """A thousand equal tokens before one half of the probability: bfloat16 loses count on the way."""
-    logits = torch.zeros(1, 1001).index_fill(1, torch.tensor([1000]), 6.9078)
-    drawn = sample_tokens(logits.bfloat16().expand(2000, -1).contiguous(), 1.0, seeded())
-    share = (drawn == 1000).float().mean().item()
-    assert 0.42 < share < 0.58, (
-        f"From bfloat16 logits a token of probability 0.5 was drawn in a share of {share:.2f}: begin with "
-        "`logits.float()`.")
+    """A thousand equal tokens before or behind one half of the probability: bfloat16 loses count on the way."""
+    for half in (0, 1000):
+        logits = torch.zeros(1, 1001).index_fill(1, torch.tensor([half]), 6.9078)
+        drawn = sample_tokens(logits.bfloat16().expand(2000, -1).contiguous(), 1.0, seeded())
+        share, kinds = (drawn == half).float().mean().item(), drawn.unique().numel()
+        assert 0.42 < share < 0.58, (
+            f"From bfloat16 logits a token of probability 0.5 was drawn in a share of {share:.2f}: begin with "
+            "`logits.float()`.")
+        assert kinds > 400, (
+            f"Half of 2000 draws from bfloat16 logits fall on a thousand equal tokens; about 630 of them should "
+            f"come, and only {kinds - 1} did. Three digits cannot tell their running sums apart: begin with "
+            "`logits.float()`.")
+
+
+@sample_tokens.rule
+def float32_is_not_made_coarser(sample_tokens):
+    logits, wanted = torch.tensor([[300.0, 300.9]]), 0.711
+    share = sample_tokens(logits.expand(2000, -1).contiguous(), 1.0, seeded()).float().mean().item()
+    assert abs(share - wanted) < 0.05, (
+        f"From the float32 logits [300, 300.9] token 1 came in a share of {share:.2f}, and it has probability "
+        f"{wanted:.2f}: keep float32, in half precision the two are the same number.")
+
+
+@sample_tokens.rule
+def what_is_new_is_made_where_logits_is(sample_tokens):
+    made_in_place(lambda: sample_tokens(torch.zeros(3, 9, device="cpu"), 1.0, seeded()), "logits")
 
 
 @sample_tokens.rule
