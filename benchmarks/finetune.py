@@ -125,16 +125,16 @@ def main():
     make_runs, out = STUDIES[args.study], args.out or data_dir() / "results" / "fine-tuning" / f"{args.study}.jsonl"
     electra, tokenizer = load(args.model)
     done = {(line["task"], line["variant"], line["seed"], line["examples"]) for line in read_results(out)}
-    for seed in range(args.seeds):
-        for task, variant, number, make in make_runs(seed, electra, tokenizer):
-            if (task, variant, seed, number) in done:
-                continue
-            started = time.process_time()
-            line = {"experiment": args.study, "task": task, "variant": variant, "seed": seed, "examples": number,
-                    **make(), "cpu_seconds": round(time.process_time() - started, 1),
-                    "threads": torch.get_num_threads(), "command": f"python benchmarks/finetune.py {args.study}"}
-            append_line(out, line)
-            print(f"{task}, {variant}, {number or 'all'} examples, seed {seed}: {line['score']:.3f}", flush=True)
+    runs = [(seed, *run) for seed in range(args.seeds) for run in make_runs(seed, electra, tokenizer)]
+    for seed, task, variant, number, make in sorted(runs, key=lambda run: run[1] == "questions"):  # the dearest last
+        if (task, variant, seed, number) in done:
+            continue
+        started = time.process_time()
+        line = {"experiment": args.study, "task": task, "variant": variant, "seed": seed, "examples": number,
+                **make(), "cpu_seconds": round(time.process_time() - started, 1),
+                "threads": torch.get_num_threads(), "command": f"python benchmarks/finetune.py {args.study}"}
+        append_line(out, line)
+        print(f"{task}, {variant}, {number or 'all'} examples, seed {seed}: {line['score']:.3f}", flush=True)
 
 
 if __name__ == "__main__":
