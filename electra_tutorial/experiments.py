@@ -106,9 +106,9 @@ EXPERIMENTS = {one.name: one for one in (
     }),
     Experiment("objectives", "ELECTRA and what the paper compares it with, at equal tokens and at equal time",
                rivals(PRESETS["tiny"]), budgets=BUDGETS, judges=("probes",), evaluations=2),
-    Experiment("objectives-text", "the same on the course's text, with film reviews as a judge",
-               rivals(PRESETS["tiny"].with_changes(**TEXT)), corpus="course", tokens=1_500_000, base=TEXT,
-               budgets=BUDGETS, judges=("probes", "sentiment"), evaluations=2),
+    Experiment("objectives-text", "the same at equal tokens of the course's text, with film reviews as a judge",
+               rivals(PRESETS["tiny"].with_changes(**TEXT)), corpus="course", tokens=600_000, base=TEXT,
+               judges=("probes", "sentiment"), evaluations=1),
     Experiment("sharing", "what generator and discriminator have in common", {
         "embeddings": {},
         "none": {"sharing": "none"},
