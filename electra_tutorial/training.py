@@ -325,7 +325,7 @@ class Training:
         self.seed, self.folder, self.dtype = seed, out_dir and Path(out_dir), dtype
         self.step, self.total, self.seconds, self.step_seconds, self.tokens_seen = 0, 0, 0.0, 0.0, 0
         self.peak = self.preset.learning_rate
-        self.history, self.moments = [], []
+        self.history, self.moments, self.troubled = [], [], False
         self.losses = torch.zeros(2, device=self.device)  # running means, for the progress bar
         self.evaluation, self.exam_parts = None, EXAM_PARTS
 
@@ -426,8 +426,9 @@ class Training:
             self.remember_moment()
         if exam:
             self.evaluate(None if self.step == self.total else QUICK_EXAM)
-            if trouble := self.trouble():
-                say(trouble)
+            if (trouble := self.trouble()) and not self.troubled:
+                say(trouble)  # once: it lasts, and reading it at each exam would not mend it
+            self.troubled = bool(trouble)
             if watch:
                 watch(self)
         self.seconds += time.perf_counter() - started
