@@ -107,7 +107,7 @@ EXPERIMENTS = {one.name: one for one in (
     Experiment("objectives", "ELECTRA and what the paper compares it with, at equal tokens and at equal time",
                rivals(PRESETS["tiny"]), budgets=BUDGETS, judges=("probes",), evaluations=2),
     Experiment("objectives-text", "the same at equal tokens of the course's text, with film reviews as a judge",
-               rivals(PRESETS["tiny"].with_changes(**TEXT)), corpus="course", tokens=600_000, base=TEXT,
+               rivals(PRESETS["tiny"].with_changes(**TEXT)), corpus="course", tokens=400_000, base=TEXT,
                judges=("probes", "sentiment"), evaluations=1),
     Experiment("sharing", "what generator and discriminator have in common", {
         "embeddings": {},
