@@ -82,6 +82,7 @@ def test_each_cure_is_drawn_beside_the_run_without_any(cures):
     picture = cures_picture(path=cures)
     axes = picture.figure.axes[0]
     assert axes.get_title(loc="left") == "from scratch"
+    assert picture.figure.axes[0].get_ylim() == pytest.approx((0, 1.05 * 0.75)), "the highest of all panels is inside"
     assert axes.lines[0].get_ydata()[0] == pytest.approx(0.55) and axes.lines[1].get_ydata()[0] == pytest.approx(0.75)
 
 
@@ -96,7 +97,7 @@ def test_half_a_job_is_shown_as_far_as_it_is_done(results):
     results.write_text(first + "\n", "utf-8")  # one seed of the first variant, and no cure
     assert results_table("overfitting", results).splitlines()[1].split()[:2] == ["pre-trained", "1"]
     assert cures_picture(path=results) is None
-    assert "swaps, pre-trained, from 0.60 to 0.60" in examples_picture(results).alt
+    assert "swaps, pre-trained, 0.60" in examples_picture(results).alt
 
 
 # --- the command that makes them ----------------------------------------------------------------------------

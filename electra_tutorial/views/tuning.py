@@ -26,11 +26,11 @@ def cures_picture(study="overfitting", path=None):
         axes.plot(curve["epoch"], curve["loss"], color=BLUE, marker="o", markersize=3, label="loss on valid")
         axes.plot(curve["epoch"], curve["train_loss"], color=BLUE, linestyle="--", label="loss on train")
         axes.set_title(variant, loc="left", fontsize=10)
-        axes.set(xlabel="epochs", ylim=(0, None))
+        axes.set_xlabel("epochs")
         axes.spines[["top", "right"]].set_visible(False)
     for axes in panels[len(others):]:
         axes.set_visible(False)
-    panels[0].set_ylabel("nats")
+    panels[0].set(ylabel="nats", ylim=(0, 1.05 * max(curve["loss"].max() for curve in curves.values())))  # of all
     panels[0].legend(fontsize=8)
     ends = "; ".join(f"{variant} {curve['loss'][-1]:.2f}" for variant, curve in curves.items())
     return Picture(figure, f"The loss on valid over the epochs, a panel for each cure. It ends at: {ends}.")
@@ -91,8 +91,8 @@ def examples_picture(path=None):
         for (variant, group), style in zip(by_variant(lines).items(), STYLES, strict=False):
             scores = scores_by_number(group, beyond)
             draw_scores(axes, variant, scores, style, numbers)
-            told.append(f"{task}, {variant}, from {np.mean(scores[min(scores)]):.2f} "
-                        f"to {np.mean(scores[max(scores)]):.2f}")
+            least, most = (f"{np.mean(scores[number]):.2f}" for number in (min(scores), max(scores)))
+            told.append(f"{task}, {variant}, " + (f"from {least} to {most}" if len(scores) > 1 else most))
         axes.set_title(task, loc="left", fontsize=10)
         axes.set(xscale="log", xlabel="examples to train on", ylim=(0, 1))
         axes.set_xticks(numbers, ["all" if number == beyond else f"{number:,}" for number in numbers])
