@@ -946,6 +946,9 @@ WRONG = {
         "(start, end, longest): one too long": ("""
             spans = [(i, j) for i in range(len(start)) for j in range(i, min(len(start), i + longest + 1))]
             return max(spans, key=lambda span: (start[span[0]] + end[span[1]]).item())""", "one too long"),
+        "(start, end, longest): the start first": ("""
+            first = int(torch.argmax(start))
+            return first, first + int(torch.argmax(end[first:first + longest]))""", "best start first"),
     },
     "span_f1": {
         "(said, right): sets": ("""
@@ -955,10 +958,18 @@ WRONG = {
             "return sum((Counter(said) & Counter(right)).values()) / max(len(said), 1)", "precision alone"),
         "(said, right): recall": (
             "return sum((Counter(said) & Counter(right)).values()) / len(right)", "recall alone"),
+        "(said, right): twice": ("""
+            common = len([word for word in said if word in right])
+            if common == 0:
+                return 0.0
+            return 2 * (common / len(said)) * (common / len(right)) / (common / len(said) + common / len(right))""",
+            "stands once in `right`"),
     },
     "window_starts": {
         "(length, room, step): the end is lost": (
             "return list(range(0, max(0, length - room) + 1, step))", "must reach it"),
+        "(length, room, step): none where all fits": (
+            "return [start for start in range(0, length - room, step)]", "ends too soon"),
         "(length, room, step): to the end": (
             "return [n for n in range(length) if n % step == 0]", "You go on after"),
         "(length, room, step): side by side": ("""

@@ -215,6 +215,13 @@ def never_one_piece(start, end, longest):
     return divmod(scores.argmax().item(), len(start))
 
 
+@best_span.mistake("You take the best start first and then the best end behind it: a weaker start may have the "
+                   "larger sum, so look at all pairs.")
+def start_first(start, end, longest):
+    first = start.argmax().item()
+    return first, first + end[first:first + longest].argmax().item()
+
+
 # --- span_f1 --------------------------------------------------------------------------------------
 
 span_f1 = Exercise(
@@ -263,14 +270,20 @@ def ordinary_mean(said, right):
     return (precision_alone(said, right) + recall_alone(said, right)) / 2
 
 
+@span_f1.mistake("You count every word of `said` that `right` has: one that stands once in `right` counts once.")
+def without_counting_twice(said, right):
+    common = sum(word in right for word in said)
+    return 2 * common / (len(said) + len(right)) if common else 0.0
+
+
 # --- window_starts --------------------------------------------------------------------------------
 
 window_starts = Exercise(
     finetune.window_starts, lesson=9, difficulty=2, minutes=8,
     task="""
         A context has `length` pieces, and the model has room for `room`. So it reads several windows: the first
-        begins at 0, each next one `step` further on, and the last is the first that reaches the end. Return where
-        they begin, a list of int. Where everything fits there is one.
+        begins at 0, each next one `step` further on, and with the first that reaches the end it is over. Return where
+        they begin, a list of int: for 41, 20, 10 it is [0, 10, 20, 30]. Where everything fits there is one, [0].
     """,
     hint="""
         What does not fit into the first window is `max(0, length - room)` pieces, and each further window covers
@@ -292,6 +305,12 @@ def short_and_long_contexts():
 @window_starts.mistake("The end is never read: the last window must reach it.")
 def without_the_end(length, room, step):
     return [step * n for n in range(max(0, length - room) // step + 1)]
+
+
+@window_starts.mistake("`range` up to length - room ends too soon: it is empty where everything fits, and else the "
+                       "end is never read.")
+def up_to_the_rest(length, room, step):
+    return list(range(0, length - room, step))
 
 
 @window_starts.mistake("You go on after a window has reached the end: stop at the first that does.")
