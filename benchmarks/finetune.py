@@ -115,6 +115,11 @@ def overlapping(examples):
     return scored(float(exact.mean()), bootstrap_interval(np.mean, exact)) | {"f1": float(f1.mean())}
 
 
+def dear(task, variant, number):
+    """What to make last, so that who stops half-way has the rest for all seeds."""
+    return (task == "questions") + (task == "questions" and number is None)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", choices=STUDIES)
@@ -126,7 +131,7 @@ def main():
     electra, tokenizer = load(args.model)
     done = {(line["task"], line["variant"], line["seed"], line["examples"]) for line in read_results(out)}
     runs = [(seed, *run) for seed in range(args.seeds) for run in make_runs(seed, electra, tokenizer)]
-    for seed, task, variant, number, make in sorted(runs, key=lambda run: run[1] == "questions"):  # the dearest last
+    for seed, task, variant, number, make in sorted(runs, key=lambda run: dear(*run[1:4])):
         if (task, variant, seed, number) in done:
             continue
         started = time.process_time()
