@@ -501,24 +501,6 @@ for some in budgets.values():
 print("That is what the runs say.")
 
 # %% [markdown]
-# **The same on real text.** Is it only the grammar that says so? Here are all eight on the course's sentences: 400,000
-# tokens again, at equal tokens alone, with a network twice as wide (`electra-tutorial experiment objectives-text`).
-# And with two judges more, which are nobody's home game: film reviews, thumbs up or down (lesson 09). *probe_sentiment*
-# is a linear probe on the frozen vectors, *sentiment* the accuracy after fine-tuning on a thousand reviews.
-#
-# **Guess first.** Which of the claims that held on the grammar will hold here?
-
-# %%
-text = shipped_results("objectives-text")
-print(table(text, (*KEYS, "probe_sentiment", "sentiment", "mlm_loss")))
-for key in (*KEYS, "probe_sentiment", "sentiment"):
-    print(f"{key}:")
-    for first, second in CLAIMS:
-        print("  ", compare(text, key, first, second))
-
-# %% [markdown]
-# TEXT
-#
 # How does the exam itself go? A model that *names* tokens can sit it too: it suspects a token that it finds unlikely.
 # BERT's has to hide each token in turn for that, T readings for a sentence of T tokens.
 #
