@@ -251,8 +251,9 @@ class LiveCurves:
     """A `watch` for `pretrain`: in a notebook it draws the curves so far, in one place; elsewhere nothing.
 
     Drawing takes at most `share` of the time since the run began (.03), the last picture included: in a short run
-    it leaves moments out, but never the first and never the last. The first picture does not count: it has the
-    drawing library to load, and would keep a slow machine from drawing for minutes. draw(history, title) makes it.
+    it leaves moments out, but never the first and never the last. What the first takes longer than others does not
+    count: it has the drawing library to load, and would keep a slow machine from drawing for minutes.
+    draw(history, title) makes the picture.
     """
 
     def __init__(self, title=None, share=0.03, draw=training_curves):
@@ -269,7 +270,8 @@ class LiveCurves:
             return
         now = time.monotonic()
         self.began = self.began or now
-        foreseen = self.spent - (self.first or 0.0) + 2 * self.dearest  # this picture, and the last one
+        loading = max(0.0, (self.first or 0.0) - self.dearest)
+        foreseen = self.spent - loading + 2 * self.dearest  # this picture, and the last one
         if self.handle is None or self.ended(training) or foreseen <= self.share * (now - self.began):
             self.show(self.draw(training.history, self.title))
             took = time.monotonic() - now
