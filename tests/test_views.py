@@ -473,8 +473,8 @@ def test_a_slow_first_picture_does_not_hold_up_the_next_ones(monkeypatch):
 
     live.draw = drawing_takes_a_while
     for step in range(4):
-        live(SimpleNamespace(history=history(2), step=step, total=100))
         page.clock += 100
+        live(SimpleNamespace(history=history(2), step=step, total=100))
     assert len(page.updated) == 3
 
 
