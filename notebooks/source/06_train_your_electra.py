@@ -190,7 +190,7 @@ expect(losses[-1, 0] < losses[0, 0] - 1, "A single batch is learned by heart.")
 from electra_tutorial.training import steps_in  # weave: exercise
 
 # %%
-MINUTES = 10  # change this: after 5 some grammar is learned, 10 give a model to look into
+MINUTES = 10  # change this: section 12 asks for grammar, which takes about a million tokens
 dtype = min(times, key=times.get)
 steps = steps_in(MINUTES, times[dtype])
 millions = steps * preset.batch_tokens / 1e6
@@ -500,8 +500,7 @@ for name, (one, its_tokenizer) in models.items():
 chance, yours = scores["untrained"], scores["yours"]
 expect(abs(chance["exam_easy_auc"] - 0.5) < 0.1, "Random weights are at chance.")
 expect(yours["exam_easy_auc"] > 0.65, "Yours beats chance at finding a word.")
-some = min(0.65, 0.5 + 0.2 * metrics["tokens_seen"] / 1e6)  # a run of under 750,000 tokens may know less
-expect(yours["exam_pairs"] > some, "Yours knows some grammar that nobody told it.")
+expect(yours["exam_pairs"] > 0.65, "Yours knows some grammar that nobody told it.")
 
 # %% [markdown]
 # Now a sentence of your own, in four pictures:

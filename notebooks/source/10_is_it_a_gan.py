@@ -366,8 +366,9 @@ ends_figure(some, ("generator_accuracy", "generator_entropy"), "What the generat
 
 # %% [markdown]
 # *Apart* means that all seeds of the one lie above all seeds of the other. *Overlap* means that these runs cannot
-# tell. A figure without brackets has all its seeds within a hundredth. (The last line asks what section 7 explains:
-# what the discriminator's vectors know. `replaced_share` is the share of fakes among all tokens. With three seeds each, two objectives that are alike come apart by chance in one comparison of ten.)
+# tell. (With three seeds each, two objectives that are alike come apart by chance in one comparison of ten.) A figure
+# without brackets has all its seeds within a hundredth. `replaced_share` is the share of fakes among all tokens. The
+# last line asks what section 7 explains: what the discriminator's vectors know.
 #
 # It guesses worse than ELECTRA's, as in the paper: nobody told it what was right. It guesses worse than the word counts
 # of the random fakes, too. But the paper saw a low entropy, and here it is the highest of the three. This generator
@@ -529,7 +530,7 @@ assert not any(compare(text, key, "ELECTRA", "adversarial").endswith("apart") fo
 #   a generator has become good.
 # - Film reviews hardly tell the eight apart: the frozen vectors are near chance, whatever was asked, and fine-tuning
 #   on a thousand reviews ends within the noise (ELECTRA 15 % a little behind ELECTRA). 400,000 tokens teach nothing of
-#   opinions, nor do 34 million (lesson 09). *Pairs* say as little as on the grammar.
+#   opinions, nor do 34 million (lesson 09). *Pairs* say little, as on the grammar.
 #
 # How does the exam itself go? A model that *names* tokens can sit it too: it suspects a token that it finds unlikely.
 # BERT's has to hide each token in turn for that, T readings for a sentence of T tokens.
@@ -655,8 +656,8 @@ expect(changed["replaced"] > 0.7, "It notices a replaced word: that is what it w
 
 # %% [markdown]
 # So what the article says of word order and of missing words is right of the outcome, and wrong of the reason: it is a
-# *by-product*. A word in the wrong place looks like a word that does not belong. Sometimes the changed sentence is as good as the original one
-# ("the old man" without "old"): no detector should notice that.
+# *by-product*. A word in the wrong place looks like a word that does not belong. Sometimes the changed sentence is as
+# good as the original one ("the old man" without "old"): no detector should notice that.
 #
 # ## 11. The article says
 #
