@@ -106,7 +106,7 @@ EXPERIMENTS = {one.name: one for one in (
     }),
     Experiment("objectives", "ELECTRA and what the paper compares it with, at equal tokens and at equal time",
                rivals(PRESETS["tiny"]), budgets=BUDGETS, judges=("probes",), evaluations=2),
-    Experiment("objectives-text", "the same at equal tokens of the course's text, with film reviews as a judge",
+    Experiment("objectives-text", "the same on the course's text, with film reviews as a judge",
                rivals(PRESETS["tiny"].with_changes(**TEXT)), corpus="course", tokens=400_000, base=TEXT,
                judges=("probes", "sentiment"), evaluations=1),
     Experiment("sharing", "what generator and discriminator have in common", {
@@ -405,6 +405,11 @@ def table(lines, keys=None):
     for row in summary(lines, keys):
         runs = f"{row['runs']}" + f", {row['failed']} failed" * bool(row["failed"])
         rows.append([row["variant"], runs, *(cell(row[key]) for key in keys)])
+    return aligned(rows)
+
+
+def aligned(rows):
+    """Rows of words as text, each column as wide as its widest word."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join("  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip()
                      for row in rows)
@@ -420,17 +425,30 @@ def cell(figures):
 
 
 def compare(lines, key, higher, lower):
-    """Whether all runs of one variant ended above all runs of another in a figure: a sentence for below a table.
+    """`verdict` with the two bands, as a sentence for below a table."""
+    rows = {row["variant"]: row[key] for row in summary(lines, (key,))}
+    measured = rows.get(higher) and rows.get(lower)
+    bands = [f"{name} {cell(rows[name])}" if measured else name for name in (higher, lower)]
+    return f"{' against '.join(bands)}: {verdict(lines, key, higher, lower)}"
 
-    Says "apart" where the two bands do not touch, and "overlap" where they do: then these runs cannot tell. Nor can
+
+def verdict(lines, key, higher, lower):
+    """Whether all runs of one variant ended above all runs of another in a figure.
+
+    "apart" where the two bands do not touch, and "overlap" where they do: then these runs cannot tell. Nor can
     a single run, whose band has no width.
     """
     rows = {row["variant"]: row[key] for row in summary(lines, (key,))}
     runs = {variant: len(group) for variant, group in by_variant(lines).items()}
     if not rows.get(higher) or not rows.get(lower):
-        return f"{higher} against {lower}: not measured"
-    (_, least, most), (_, other_least, other_most) = rows[higher], rows[lower]
-    verdict = "apart" if least > other_most else "apart, the other way round" if most < other_least else "overlap"
+        return "not measured"
     if min(runs[higher], runs[lower]) < 2:
-        verdict = "one run, so nobody knows"
-    return f"{higher} {cell(rows[higher])} against {lower} {cell(rows[lower])}: {verdict}"
+        return "one run, so nobody knows"
+    (_, least, most), (_, other_least, other_most) = rows[higher], rows[lower]
+    return "apart" if least > other_most else "apart, the other way round" if most < other_least else "overlap"
+
+
+def verdicts(lines, keys, claims):
+    """A table of verdicts: a row for each claim (higher, lower), a column for each figure."""
+    rows = [[f"{one} > {other}", *(verdict(lines, key, one, other) for key in keys)] for one, other in claims]
+    return aligned([["", *keys], *rows])

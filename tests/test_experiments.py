@@ -19,6 +19,7 @@ from electra_tutorial.experiments import (
     read_results,
     run_experiment,
     shipped_results,
+    verdicts,
 )
 from electra_tutorial.sources import data_dir
 from electra_tutorial.views.experiment import ends_figure, experiment_figure
@@ -219,6 +220,10 @@ def test_two_variants_are_apart_where_their_bands_do_not_touch():
     assert compare([*lines, a_line("half", 2, easy=0.75)], "exam_easy_auc", "plain", "half").endswith(": overlap")
     assert compare(lines[1:], "exam_easy_auc", "plain", "half").endswith(": one run, so nobody knows")
     assert compare(lines, "exam_easy_auc", "plain", "nobody") == "plain against nobody: not measured"
+    heads, *rows = verdicts(lines, ("exam_easy_auc", "unheard"), (("plain", "half"), ("half", "plain"))).splitlines()
+    assert heads.split() == ["exam_easy_auc", "unheard"]
+    assert re.split("  +", rows[0]) == ["plain > half", "apart", "not measured"]
+    assert re.split("  +", rows[1]) == ["half > plain", "apart, the other way round", "not measured"]
 
 
 def test_a_table_of_judged_runs_shows_what_judges_all_alike():

@@ -7,7 +7,7 @@ from html import escape
 from electra_tutorial.course.exercises import cards
 from electra_tutorial.course.weave import MINUTES, NOTEBOOKS, minutes_of
 
-# Number, title, what it builds. Minutes are measured, exercises counted, files looked for.
+# Number, title, what it builds. The rest is measured, counted, estimated or looked for.
 PLAN = (
     (0, "Start here", "the whole idea in one picture, with the model that comes with the course"),
     (1, "Text to tokens", "the corpus, a vocabulary of word pieces, rows, and the floor under every loss"),
@@ -21,20 +21,25 @@ PLAN = (
     (9, "Fine-tune", "sentiment and answering questions with your own model, against plain rivals"),
     (10, "Is it a GAN?", "the paper's comparisons, at equal tokens and at equal measured time"),
 )
-HEADS = ("", "lesson", "what you build", "exercises done", "all cells run in")
+HEADS = ("", "lesson", "what you build", "exercises done", "your time", "all cells run in")
+YOUR_TIME = re.compile(r"\*\*Your time:\*\* about (\d+ minutes)")  # as a lesson says it, see `reading`
 CELL = "padding:3px 10px 3px 0;text-align:left;vertical-align:top;background-color:#ffffff;color:#111111;"
 COMING = "being written"
 
 
 @dataclass(frozen=True)
 class Stop:
-    """One lesson on the map. file: its notebook's name, "" while it is being written; minutes: of two cores."""
+    """One lesson on the map. file: its notebook's name, "" while it is being written.
+
+    time: a student's; minutes: of two cores.
+    """
 
     number: int
     title: str
     builds: str
     file: str
     exercises: tuple
+    time: str
     minutes: str
 
 
@@ -48,7 +53,8 @@ def stops(notebooks=NOTEBOOKS):
         exercises = tuple(card.name for card in cards().values() if card.lesson == number) if file else ()
         cpu = measured.get(file.removesuffix(".ipynb"), {}).get("cpu")
         minutes = COMING if not file else "not yet measured" if cpu is None else minutes_of(cpu)
-        found.append(Stop(number, title, builds, file, exercises, minutes))
+        time = YOUR_TIME.search((notebooks / file).read_text("utf-8")) if file else None
+        found.append(Stop(number, title, builds, file, exercises, time[1] if time else "", minutes))
     return found
 
 
@@ -63,7 +69,7 @@ class CourseMap:
         for stop in self.stops:
             done = len(self.done.intersection(stop.exercises))
             score = f"{done} of {len(stop.exercises)}" if stop.exercises else ""
-            yield f"{stop.number:02}", stop.title, stop.builds.replace("`", ""), score, stop.minutes
+            yield f"{stop.number:02}", stop.title, stop.builds.replace("`", ""), score, stop.time, stop.minutes
 
     def _repr_html_(self):
         head = "".join(f'<th scope="col" style="{CELL}">{escape(text)}</th>' for text in HEADS)
@@ -87,15 +93,15 @@ def course_map():
     return CourseMap(stops(), yours()[0])
 
 
-README_HEAD = "| # | lesson | what you build | all cells run in, on two CPU cores |"
+README_HEAD = "| # | lesson | what you build | your time | all cells run in, on two CPU cores |"
 
 
 def readme_table(notebooks=NOTEBOOKS):
     """The same table for the README, without what is a student's own."""
-    lines = [README_HEAD, "|---|---|---|---|"]
+    lines = [README_HEAD, "|---|---|---|---|---|"]
     for stop in stops(notebooks):
         title = f"[{stop.title}](notebooks/{stop.file})" if stop.file else stop.title
-        lines.append(f"| {stop.number:02} | {title} | {stop.builds} | {stop.minutes} |")
+        lines.append(f"| {stop.number:02} | {title} | {stop.builds} | {stop.time} | {stop.minutes} |")
     return "\n".join(lines)
 
 

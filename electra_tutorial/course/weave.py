@@ -8,18 +8,21 @@ It runs and lints as it stands. Where a lesson shows code of the package, the so
 alone in its cell, and the notebook gets the definition's own source instead, with the imports it needs: what
 students read is what runs. With `# weave: exercise` it gets four cells: what to do, a stub, its check, and
 folded a hint and the solution; `exercises/` holds what they say. In a cell of text `<!-- weave: minutes -->`
-becomes the lesson's measured time. A first code cell says so when the kernel does not know this package.
+becomes a student's time and the measured time of the cells, and `<!-- weave: second reading -->` after a heading
+folds that section (see `reading`). A first code cell says so when the kernel does not know this package.
 The same sources give the same bytes, so a test compares them with what is committed.
 """
 import hashlib
 import json
 import os
 import re
+import symtable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from electra_tutorial.course.definitions import import_lines, names_bound, read_module
+from electra_tutorial.course.definitions import free_names, import_lines, names_bound, read_module
 from electra_tutorial.course.exercises import cards
+from electra_tutorial.course.reading import TAG, mark_second_reading, time_sentence
 from electra_tutorial.errors import UserError
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
@@ -49,6 +52,7 @@ class Cell:
     line: int
     tags: list = field(default_factory=list)
     name: str = ""
+    metadata: dict = field(default_factory=dict)
 
 
 def weave_all(check=False, notebooks=NOTEBOOKS):
@@ -109,17 +113,35 @@ def empty_folder(folder):
 def weave(source, kit=False):
     """The text of the notebook that one source makes; a kit's has no hints and solutions. Raises UserError."""
     source = Path(source)
-    cells, bound = [], set()
-    for cell in read_cells(source.read_text("utf-8"), source.stem):
-        where = f"Lesson {source.stem}, line {cell.line}"
-        if MINUTES_HERE in cell.text:
-            cell.text = cell.text.replace(MINUTES_HERE, minutes_sentence(source))
-        woven = weave_code(cell, bound, where) if cell.kind == "code" else [cell]
+    read, cells, bound, later = read_cells(source.read_text("utf-8"), source.stem), [], set(), set()
+    mark_second_reading(read, source.stem)
+    for cell in read:
+        where, waits = f"Lesson {source.stem}, line {cell.line}", TAG in cell.tags
+        woven = weave_code(cell, bound | later if waits else bound, where) if cell.kind == "code" else [cell]
         for one in woven:
-            bound |= names_of(one, where)
+            names, one.tags = names_of(one, where), one.tags + [TAG] * (waits and one is not cell)
+            refuse_names(one, set() if waits else later - names, where)
+            later = later | names if waits else later - names
+            bound |= set() if waits else names
         cells += woven
-    cells = with_first(cells)
+    cells = with_times(with_first(cells), source)
     return notebook_text(without_answers(cells) if kit else cells)
+
+
+def refuse_names(cell, names, where):
+    """Raises UserError for a cell that uses one of these names, to which the second reading gave a value last."""
+    if cell.kind == "code" and (lost := free_names(symtable.symtable(cell.text, where, "exec")) & names):
+        raise UserError(f"{where}: {', '.join(sorted(lost))} gets its value in a section for a second reading, which "
+                        "may not be read before this: define it here, or take the mark from that section.")
+
+
+def with_times(cells, source):
+    """The cells, with how long they take a student, and this computer, where the lesson says so."""
+    own = [card for card in cards().values() if any(cell.name == f"exercise-{card.name}" for cell in cells)]
+    said = f"{time_sentence(cells, own)} {minutes_sentence(source)}"
+    for cell in cells:
+        cell.text = cell.text.replace(MINUTES_HERE, said)
+    return cells
 
 
 def with_first(cells):
@@ -262,7 +284,7 @@ def notebook_text(cells):
     for cell in cells:
         data = {"cell_type": cell.kind, "id": cell_id(cell, used),
                 "source": cell.text.splitlines(keepends=True),
-                "metadata": {"tags": cell.tags} if cell.tags else {}}
+                "metadata": cell.metadata | ({"tags": cell.tags} if cell.tags else {})}
         written.append(data | ({"execution_count": None, "outputs": []} if cell.kind == "code" else {}))
     metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
     notebook = {"cells": written, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}

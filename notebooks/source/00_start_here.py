@@ -41,7 +41,7 @@ twin_strip(before, after)
 # Everything else is explained where it first stands, and listed in the [glossary](glossary.md), in English
 # and Chinese (词汇表).
 #
-# **Your time:** about 20 minutes. <!-- weave: minutes -->
+# <!-- weave: minutes -->
 #
 # ## 1. The numbers behind the colours
 #
@@ -236,9 +236,10 @@ for judged in (before, after, my_after, broken, game):
 # %% [markdown]
 # ## 8. The map
 #
-# A lesson takes an hour to an hour and a half of your time. That is our estimate; the minutes in the table are
-# measured. Each lesson has a kernel of its own and starts from nothing, so you can close one and open another. What
-# you did is counted here each time you run this cell.
+# Your time is our estimate; the computer's, in the last column, is measured. Sections *for a second reading* are
+# folded when a lesson opens, and not counted: pass them by, or click *cells hidden* under their heading. Each lesson
+# has a kernel of its own and starts from nothing, so you can close one and open another. What you did is counted here
+# each time you run this cell.
 
 # %%
 from electra_tutorial.course.course_map import course_map

@@ -15,7 +15,7 @@
 # **What you need to know.** Python, and what a tensor is. Everything else is said where it first stands, and
 # listed in the [glossary](glossary.md).
 #
-# **Your time:** about an hour, half of it for the four exercises. <!-- weave: minutes -->
+# <!-- weave: minutes -->
 #
 # Letters, as everywhere in the course: `B` rows in a batch, `T` tokens in a row, `V` pieces in the vocabulary,
 # `N` chosen places.
@@ -300,8 +300,9 @@ line_panels({"pieces for a word": {"growing; last, the mini ELECTRA's": pieces_a
 # %% [markdown]
 # The first hundred merges save more than all the thousands after them: Zipf again. The paper's models use
 # BERT's list of 30,522.
-#
-# ## 6. Longest match first
+
+# %% [markdown]
+# ## 6. Longest match first <!-- weave: second reading -->
 #
 # Once there is a vocabulary, the merges are forgotten. A word is cut **greedily**: take the longest piece that
 # fits at its beginning, then the longest that fits behind it, and so on. Do it by hand.
@@ -317,10 +318,10 @@ from electra_tutorial.tokens import longest_match  # weave: exercise
 # %%
 print(longest_match("thing", {"th", "thi", "##ing", "##n", "##g"}))
 print(longest_match("thing", {"th", "thi", "##ing"}))
-vocabulary, asked = tokenizer.get_vocab(), count_words(heldout)
+pieces, asked = tokenizer.get_vocab(), count_words(heldout)
 whole = lost = 0
 for word, n in asked.items():
-    cut = longest_match(word, vocabulary)
+    cut = longest_match(word, pieces)
     assert cut == [piece.value for piece in tokenizer.model.tokenize(word)], word
     whole, lost = whole + n * (len(cut) == 1), lost + n * (cut == ["[UNK]"])
 print(f"{len(asked):,} different held-out words, each cut as the library cuts it")
@@ -333,7 +334,8 @@ print(f"{whole / words:.1%} of the text are words in one piece; {lost} are [UNK]
 # wall, does not go back, and the whole word becomes **`[UNK]`**, the piece for *unknown*. In practice every
 # letter is a piece of its own, so this happens only to a word with a character that the vocabulary does not
 # have.
-#
+
+# %% [markdown]
 # ## 7. What it cannot read
 #
 # **Guess first.** Which of these does it cut, and which are lost? And the last two, *Li Hua went to Beijing*
@@ -553,12 +555,13 @@ from electra_tutorial.metrics import unigram_loss  # weave: exercise
 # %%
 from electra_tutorial.evaluation import heldout_rows, mask_rows, unigram_counts
 
-counts = unigram_counts(rows, len(vocabulary))  # (V,)
+V = tokenizer.get_vocab_size()
+counts = unigram_counts(rows, V)  # (V,)
 batches = mask_rows(heldout_rows(corpus.heldout, tokenizer, max_length=64))
 targets = torch.cat([ids[chosen] for ids, _, chosen, _ in batches]).numpy()  # (N,)
 floor = unigram_loss(counts, targets)
 print(f"N = {len(targets):,}: {floor:.4f} nats, perplexity {math.exp(floor):,.0f}")
-assert floor < math.log(len(vocabulary))
+assert floor < math.log(V)
 
 # %%
 import json
@@ -573,7 +576,7 @@ if corpus.name == "course":
 # %%
 from electra_tutorial.views.panels import bar_panels
 
-steps = {"an even guess": math.log(len(vocabulary)), "frequencies alone": floor,
+steps = {"an even guess": math.log(V), "frequencies alone": floor,
          "mini ELECTRA's generator": metrics["mlm_loss"]}
 for name, loss in steps.items():
     print(f"{name:25} {loss:.2f} nats: one of {math.exp(loss):,.0f}")
@@ -586,8 +589,9 @@ bar_panels({"at a hidden place of held-out text": (list(steps), list(steps.value
 # More than two nats for counting words! So when a model's loss falls from 9 to 6.8, it has learned no grammar
 # yet: only which pieces are common. What it learns from the *sentence* begins below the second bar. A model
 # that stays there is blind to its input, whatever its size.
-#
-# ## 11. Why not pack?
+
+# %% [markdown]
+# ## 11. Why not pack? <!-- weave: second reading -->
 #
 # The paper fills its rows of 128 tokens with running text, sentence after sentence. That is **packing**, and it
 # needs no padding at all. We packed too, at first. In our prototype's runs (one each, so likely, not
@@ -620,9 +624,9 @@ def places_and_pieces(lines, packing):
 def nats_saved(known, fresh, packing, trust=10_000):
     """What knowing the place saves at each token of fresh text: the places, the nats."""
     place, piece = places_and_pieces(known, packing)
-    table = np.zeros((64, len(vocabulary)))  # (T, V): how often which piece where
+    table = np.zeros((64, V))  # (T, V): how often which piece where
     np.add.at(table, (place, piece), 1)
-    anywhere = (table.sum(axis=0) + 1) / (table.sum() + len(vocabulary))  # (V,)
+    anywhere = (table.sum(axis=0) + 1) / (table.sum() + V)  # (V,)
     seen = table.sum(axis=1, keepdims=True)  # (T, 1)
     here = (table + trust * anywhere) / (seen + trust)  # (T, V)
     place, piece = places_and_pieces(fresh, packing)
@@ -650,7 +654,8 @@ bar_panels(panels, "Both kinds of bars are high at the first four places. After 
 # gets hardly a foothold from its positions. We think that this is why ours stayed at the floor. It is a finding
 # about short sentences and small budgets, and no objection to packing long text, as the paper does. (And the
 # low hump around place 10? Where do everyday sentences end?)
-#
+
+# %% [markdown]
 # ## 12. What usually goes wrong
 #
 # - **Everything is `[UNK]`.** The tokenizer is not the model's, or was not loaded at all. Print the pieces of

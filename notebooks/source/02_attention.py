@@ -10,7 +10,7 @@
 # with `[PAD]`. The product of two matrices. Broadcasting, `transpose` and `view` are rehearsed where you
 # need them.
 #
-# **Your time:** about an hour, half of it for the three exercises. <!-- weave: minutes -->
+# <!-- weave: minutes -->
 #
 # ## 1. Which word is wrong?
 #
@@ -509,8 +509,9 @@ Picture(figure, f"Attention paid to {len(paid)} tokens, and what hiding each cha
 # large its share; and behind the first layer, the list at the place of *keys* is no longer that of *keys* alone.
 # So take a map as a *guess* about the model, and test it: hide the token, shuffle the words, see whether the
 # output moves. People have argued about this with good reasons on both sides (see the end of the lesson).
-#
-# ## 12. Break it
+
+# %% [markdown]
+# ## 12. Break it <!-- weave: second reading -->
 #
 # Here is `attention_weights` once more, with bugs to choose from. It takes the place of the package's for one
 # pass of the mini ELECTRA over pairs of the exam, each a good sentence and one with a word changed. A pair is
@@ -562,8 +563,9 @@ expect(noticed == ["not scaled"], "The exam notices one bug of the four.")
 # claim that must hold: rows sum to 1; padding gets 0; a sentence alone and in a batch get the same. That is
 # why every section here has an assert. (Put minus infinity in place of -1e9: a row in which all is hidden
 # becomes 0/0 = `nan`. That at least is loud.)
-#
-# ## 13. What it costs
+
+# %% [markdown]
+# ## 13. What it costs <!-- weave: second reading -->
 #
 # Every token looks at every token: T × T scores a head. But the four matrices of the layer cost as well: 4 T D²
 # products, against 2 T² D for scores and sums.
@@ -604,7 +606,8 @@ expect(costs[largest][0] > 2.5 * costs[largest // 2][0], "Twice the T costs more
 # **What differs from the paper.** Nothing in the mechanism. ELECTRA-Small has 12 layers of 4 heads with 64
 # features each, and rows of 128 tokens (paper, appendix A). The mini ELECTRA has the sizes printed in section
 # 8, and one sentence a row. Heads that look one place back are found in large models too (Clark et al. 2019).
-#
+
+# %% [markdown]
 # ## 14. What usually goes wrong
 #
 # - **`nan` after the softmax.** A row in which everything is hidden: 0/0. Does the mask hide queries? Is there a

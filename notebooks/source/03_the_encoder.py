@@ -10,7 +10,7 @@
 # how much a result changes when a number before it changes a little. The *spread* of numbers is here their
 # standard deviation: how far they lie from their mean.
 #
-# **Your time:** about an hour. <!-- weave: minutes -->
+# <!-- weave: minutes -->
 # You will need about an hour.
 #
 # Letters: B rows in a batch, T tokens in a row, V tokens in the vocabulary, E numbers in an embedding, D
@@ -289,7 +289,7 @@ line_panels({"begun with .02": small, "begun with 1 / root of D": right},
 from electra_tutorial.model import start_weights  # weave: show
 
 # %% [markdown]
-# ## 9. Norm after, or norm before
+# ## 9. Norm after, or norm before <!-- weave: second reading -->
 #
 # At width 64 nothing arrives. And .02 would be right for a width of 2,500, three times that of BERT. So our linear
 # layers begin with 1 / root of the fan in, unless a preset says otherwise (`paper` says .02).
@@ -326,7 +326,8 @@ line_panels({"spread of what goes on": {"norm after": post[0], "norm before": pr
 # blocks. A late block adds its change to a larger sum, so it counts for less, and so does its gradient. With
 # the norm after, all blocks count alike. The price is larger gradients at the start: the learning rate must
 # *warm up*, rise from near 0 over the first steps (Xiong et al. 2020). We keep the paper's order.
-#
+
+# %% [markdown]
 # ## 10. The encoder
 #
 # Now everything in its order: `Embeddings` adds the two tables' rows and norms; `Encoder` projects that to
@@ -578,8 +579,9 @@ assert more == (512 - 128) * 128 + 2 * 128
 # that size has 13.5 million. The paper says **14 million**. The released code gives its model places for 512
 # tokens, where the paper trains on rows of 128, and a table of two *token types* (first or second sentence of
 # a pair): that makes 13.55. The rest is rounding.
-#
-# ## 15. Break it
+
+# %% [markdown]
+# ## 15. Break it <!-- weave: second reading -->
 #
 # **Forget the residual.** Here is the block of somebody who did. It runs, and all shapes are right. **Guess
 # first.** Each block mixes the tokens of a row a little more. What has become of twelve different tokens
@@ -646,7 +648,8 @@ assert torch.equal(block(x)[0], lazy(x)[0])
 # %% [markdown]
 # No output shows it, because all norms begin alike. The count does: 2 D numbers are missing. (`parameters()`
 # names a shared tensor once.) That is what counting by hand is for.
-#
+
+# %% [markdown]
 # ## 16. What usually goes wrong
 #
 # - **The norm divides by another spread.** `x.std()` divides by D - 1, `LayerNorm` by D. And it must look along

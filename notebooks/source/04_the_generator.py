@@ -12,7 +12,7 @@
 # *pieces* of a vocabulary, each piece is a whole number (its *id*), `[CLS]` and `[SEP]` stand around the
 # sentence, and `[PAD]` fills short rows up. Everything else is said where it first stands.
 #
-# **Your time:** about an hour and a half, more than half of it for the four exercises. <!-- weave: minutes -->
+# <!-- weave: minutes -->
 #
 # Letters, as everywhere in the course: `B` rows in a batch, `T` tokens in a row, `V` tokens in the
 # vocabulary, `N` chosen places of a batch, `E` the width of an embedding, `D` that of the network.
@@ -233,12 +233,7 @@ print("over no place:", F.cross_entropy(logits[:0], targets[:0]).item())
 from electra_tutorial.model import Generator  # weave: show
 
 # %% [markdown]
-# The tie is more than a saving: the table learns from both ends.
-#
-# **Guess first.** What share of the generator's parameters is that table? Then you send one sentence of 8 tokens
-# through the generator, and its loss back. The table has 8,192 rows. Into how many of them does a gradient flow?
-# And into how many if the output had a table of its own? (`reached` does what `forward` does, with the output's
-# table as an argument. Of 8 tokens two are hidden, so `[MASK]` stands there twice.)
+# **Guess first.** What share of the generator's parameters is that table?
 
 # %%
 from electra_tutorial.presets import PRESETS
@@ -250,16 +245,24 @@ count = sum(parameter.numel() for parameter in generator.parameters())
 print(f"{count:,} parameters, {table.numel() / count:.0%} of them in the table;",
       f"with another for the output {count + laptop.vocab_size * laptop.embedding:,}")
 
+# %% [markdown]
+# ### The tie: what it brings, and two ties that are none <!-- weave: second reading -->
+#
+# The tie is more than a saving: the table learns from both ends. **Guess first.** You send one sentence of 8 tokens
+# through the generator, and its loss back. The table has 8,192 rows. Into how many of them does a gradient flow?
+# And into how many if the output had a table of its own? (`reached` does what `forward` does, with the output's
+# table as an argument. Of 8 tokens two are hidden, so `[MASK]` stands there twice.)
+
 # %%
-ids, special = ids[:, :8], special[:, :8]  # without the padding
-masked_ids, chosen = mask_tokens(ids, special, 0.3, MASK_ID, 0.0, rng)
+short = ids[:, :8]  # without the padding
+masked_short, chosen_short = mask_tokens(short, short < 5, 0.3, MASK_ID, 0.0, rng)
 
 
 def reached(output_table):
     """How many rows of the embedding table get a gradient from one sentence."""
-    x, _ = generator.encoder(masked_ids)  # (B, T, D)
-    x = generator.norm(F.gelu(generator.dense(x[chosen])))  # (N, E)
-    loss = F.cross_entropy(F.linear(x, output_table, generator.bias), ids[chosen])
+    x, _ = generator.encoder(masked_short)  # (B, T, D)
+    x = generator.norm(F.gelu(generator.dense(x[chosen_short])))  # (N, E)
+    loss = F.cross_entropy(F.linear(x, output_table, generator.bias), short[chosen_short])
     gradient = torch.autograd.grad(loss, table)[0]  # (V, E)
     return gradient.any(dim=1).sum().item()
 
@@ -272,11 +275,9 @@ assert untied <= 8 and tied == len(table)
 # Through the input only the tokens that stand there are reached. Through the output every word is: the right
 # one is pulled towards the place's vector, all others are pushed away a little.
 #
-# ### Break it: two ties that are none
-#
-# The cell ties an output to an embedding in three ways: it *copies* the numbers; it sets `.data`, so that two
-# parameters lie on the same numbers; it makes both one and the same object. **Guess first**: which are still equal
-# after one training step? Which after a change of number format, `.double()`?
+# **Break it.** The cell ties an output to an embedding in three ways: it *copies* the numbers; it sets `.data`, so
+# that two parameters lie on the same numbers; it makes both one and the same object. **Guess first**: which are
+# still equal after one training step? Which after a change of number format, `.double()`?
 
 # %%
 def try_tie(tie):
@@ -307,7 +308,8 @@ assert after_step and after_double and parameters == 1
 # the same numbers, the optimiser moves them twice, and the first change of format takes them apart. Nothing
 # fails; the model is only worse. So never ask whether two tables are *equal*. Ask whether they are the same
 # object (`is`), or look one table up twice, as `Generator` does: then nothing can come loose.
-#
+
+# %% [markdown]
 # ## 5. Only the chosen places
 #
 # The loss looks at the chosen places alone, and most of the generator's work is the product with the
@@ -467,7 +469,9 @@ for name, logits in {"any": raw, "forbidden": forbid_special(raw)}.items():
 assert not special.any()
 
 # %% [markdown]
-# **Break it.** Another way to draw: add random noise of a certain kind (Gumbel's) to the logits and take the
+# ### Break it: noise in half precision <!-- weave: second reading -->
+#
+# Another way to draw: add random noise of a certain kind (Gumbel's) to the logits and take the
 # largest. In exact arithmetic that is the same. In `bfloat16`, a number format with half the bits and three
 # digits, it is not. **Guess first**: a word has probability 9 %, and 8,191 others share the rest. How often does
 # it come?
@@ -485,7 +489,8 @@ for dtype in (torch.float32, torch.bfloat16):
 # Large noise comes of a `u` close to 1, and with three digits the last number before 1 is .996: the noise ends at
 # about 5.5. The one word leads the others by 6.7 in its logit, so hardly another can catch up. So sample in float32,
 # whatever comes in. (Your check gave yours logits in bfloat16, too.)
-#
+
+# %% [markdown]
 # ## 7. Train it yourself
 #
 # In real text nobody knows how well a guesser could do. So you train on sentences of a small *grammar* of the
@@ -650,8 +655,9 @@ line_panels({"nats a hidden word": {"each batch": losses, **lines}},
 # %% [markdown]
 # The first fall, down to the unigram line, is cheap: word frequencies. What lies between that line and the best
 # possible is *language*: which words go together, what agrees with what, where in the sentence you are.
-#
-# ### Is your loop the real one?
+
+# %% [markdown]
+# ### Is your loop the real one? <!-- weave: second reading -->
 #
 # Lesson 06 trains with `pretrain`, which moves the weights with its own `train_step`. That trains both networks
 # at once, on the generator's loss + λ (*lambda*) times the discriminator's. For an honest comparison all else is
@@ -708,8 +714,9 @@ assert not silent and all("embeddings" in name for name in loud)
 # So here is a claim to put right. You may have read that ELECTRA's generator is trained *against* the
 # discriminator, to fool it. Then the gradient of its layers would have to be another when the discriminator speaks.
 # It is the same to the last digit. The generator is trained by maximum likelihood alone.
-#
-# ## 8. Does it matter where a word stands?
+
+# %% [markdown]
+# ## 8. Does it matter where a word stands? <!-- weave: second reading -->
 #
 # Attention looks at all words at once and knows no order. Without help, "the cook peels the onion" and "the
 # onion peels the cook" are the same to it (lesson 02). Two ways to tell it about places: *Learned* positions are
@@ -751,7 +758,8 @@ expect(results["learned"] < results["none"] - 0.2, "Places say more.")
 # show. Even the seed is not all. When we ran the cell above on two threads in place of one, rotary came out at
 # 3.56: two threads add up in another order, the last digits differ, and after 1,000 steps it is another run. And
 # all of it is said of short sentences of one grammar, after 1,000 steps.
-#
+
+# %% [markdown]
 # ## 9. What differs from the paper at this scale
 #
 # - **The text.** A grammar with some two thousand words in place of 3.3 billion tokens of English; 1,000 steps of

@@ -12,7 +12,7 @@
 # *drawn* for each hidden place. A *logit* is a score before softmax or sigmoid. Everything else is said where it
 # first stands.
 #
-# **Your time:** about an hour and a quarter, half of it for the six exercises. <!-- weave: minutes -->
+# <!-- weave: minutes -->
 #
 # `B` rows in a batch, `T` tokens in a row, `V` tokens in the vocabulary, `N` chosen places of a batch.
 #
@@ -541,8 +541,9 @@ assert torch.equal(*own)
 # What the tie does: the shared tables belong to both, so both losses move them. That is the one place where
 # the two meet. (The paper tried the adversarial way as well, by reinforcement learning, which needs no gradient
 # through the draw. It did worse: section 3.2, figure 3, and appendix F. Lesson 10 runs it.)
-#
-# ## 11. Break it: three bugs that train well
+
+# %% [markdown]
+# ## 11. Break it: three bugs that train well <!-- weave: second reading -->
 #
 # `Electra` takes its five steps from an `Objective`: five functions in a box. These are the five you have met.
 
@@ -642,8 +643,9 @@ line_panels({"discriminator's loss": curves},
 #
 # A loss is a promise about the *training game*. If the game is broken, a low loss means nothing: ask an exam
 # that somebody else has set.
-#
-# ## 12. Break it: sigmoid twice
+
+# %% [markdown]
+# ## 12. Break it: sigmoid twice <!-- weave: second reading -->
 #
 # `binary_cross_entropy_with_logits` takes logits and applies the sigmoid itself. Give it probabilities, and
 # nothing complains.
@@ -669,7 +671,8 @@ line_panels({"loss of a fake": loss_of, "size of its gradient": slope_of},
 # %% [markdown]
 # The loss cannot leave a narrow band, and it looks like a bad learning rate. Worse is the right-hand picture. A
 # token that was judged *confidently wrong* should teach most. With the sigmoid twice it teaches nothing.
-#
+
+# %% [markdown]
 # ## 13. What usually goes wrong
 #
 # - **The loss falls to 0, or below what you think possible.** The labels have leaked or are gone. Count how

@@ -10,7 +10,7 @@
 # **What you need to know.** Lessons 04 and 05: the generator, the discriminator and one step of training. If
 # you take the short route, the terms you need are said again, in half a sentence, where they first stand.
 #
-# **Your time:** about an hour, and the training. <!-- weave: minutes -->
+# <!-- weave: minutes -->
 # Nearly all of that is the training in section 6. You choose its length there: `MINUTES`.
 #
 # ## 1. Your parts, put together
@@ -453,8 +453,9 @@ experiment_figure(lines, title="λ, the weight of the discriminator's loss")
 # What needs long training cannot show at all: the generators here are all far from good, so none is *too*
 # good by its size. In minimal pairs all of them are near chance, so this says nothing about grammar.
 # `electra-tutorial experiment lambda --seeds 5 --out my.jsonl` makes more seeds of it.
-#
-# ## 11. How many tokens to hide: 15 % or 25 %
+
+# %% [markdown]
+# ## 11. How many tokens to hide: 15 % or 25 % <!-- weave: second reading -->
 #
 # The paper's text hides 15 %; its large model, 25 % (appendix A). The short presets here hide 25 %. Hiding more
 # gives both networks more to learn from each sentence, and leaves less of the sentence to learn it from. The
@@ -479,7 +480,8 @@ assert max(hidden["15 %"]) < min(hidden["25 %"]), "Hidden places: nor do these."
 # that. Whatever is hidden in training, the *evaluation* hides 15 %. So a detector trained at 25 % expects more
 # fakes than it meets there. That costs it some loss, and by itself no AUC, which asks for the order alone. (The last
 # column is no counterproof: it compares detectors that met different fakes.)
-#
+
+# %% [markdown]
 # ## 12. Untrained, yours, and ours
 #
 # The same exam for three models: one with fresh random weights, yours, and the mini ELECTRA that comes with
@@ -585,8 +587,9 @@ print("10 steps, a break and 10 more: bit for bit the weights of 20 steps.")
 # the place in the data, and the place on the learning rate's way. The last two follow from the number of the
 # step, which is saved too. The file is written beside its place and then moved there, so a power cut leaves
 # the old checkpoint or the new one, never half of one.
-#
-# ## 14. From here to the paper, on one dial
+
+# %% [markdown]
+# ## 14. From here to the paper, on one dial <!-- weave: second reading -->
 #
 # Turn one number, the width, and let all else follow as the paper shapes its small model: layers, heads (one
 # for each 64 numbers), the small network behind attention four times as wide, the generator a quarter as wide.
@@ -639,7 +642,8 @@ assert 0.5e18 < total < 2e18
 # Your count has the same size; it leaves out what attention does between tokens. The days are a guess on the
 # long side: larger matrices keep a processor busier than those of a small network, which spends much of its time
 # on other things.
-#
+
+# %% [markdown]
 # ## 15. What differs from the paper at this scale
 #
 # Architecture, objective and joint loss are the paper's. The numbers are not. All of them stand, each with its

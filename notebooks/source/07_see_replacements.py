@@ -9,7 +9,7 @@
 # **What you need to know.** The game from lessons 04 and 05: places are hidden, the *generator* fills them,
 # the *discriminator* says of every token whether it was replaced. Logarithms; numpy arrays.
 #
-# **Your time:** about an hour. <!-- weave: minutes -->
+# <!-- weave: minutes -->
 #
 # This lesson uses the mini ELECTRA that comes with the course. Did you train one in lesson 06? It joins in.
 

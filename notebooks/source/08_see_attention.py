@@ -9,7 +9,7 @@
 # **What you need to know.** Attention weights from lesson 02: row = who looks, column = who is looked at,
 # each row sums to 1. The discriminator and P(replaced) from lesson 05. numpy arrays.
 #
-# **Your time:** about an hour. <!-- weave: minutes -->
+# <!-- weave: minutes -->
 #
 # Everything here looks at the mini ELECTRA that comes with the course. If you trained your own in lesson 06,
 # you can look into it instead: give its folder where `load()` stands.

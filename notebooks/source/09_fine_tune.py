@@ -11,7 +11,7 @@
 # **What you need to know.** The encoder (lesson 03) and the discriminator (lesson 05). `cross_entropy` of
 # logits `(N, C)` and class numbers `(N,)` is the mean of minus log P(right class), in nats.
 #
-# **Your time:** about an hour and a quarter. <!-- weave: minutes -->
+# <!-- weave: minutes -->
 #
 # Everything here starts from the mini ELECTRA that comes with the course. To fine-tune your own from lesson 06,
 # give its folder where `load()` stands, such as `load("../runs/my-electra-1")`. You see one run of each fine-tuning.
@@ -321,7 +321,7 @@ cures_picture()
 # to restrain. And early stopping takes half of the time, and loses nothing by it.
 
 # %% [markdown]
-# ## 9. Where is the answer?
+# ## 9. Where is the answer? <!-- weave: second reading -->
 #
 # A second task, of another form: given a question and a text, mark the answer. The facts are from the World
 # Factbook. **The questions were made by template**, so this is a toy: real questions are asked in words that
@@ -441,7 +441,8 @@ expect(tagger.score > 2 * chance, "It finds words out of place.")
 # %% [markdown]
 # Be fair to the rival: nobody told it that the *first* of the two is wanted, and either may look odd. Add its two
 # figures, and you have how often it points at the pair. Fine-tuning had less to teach than it seems.
-#
+
+# %% [markdown]
 # ## 11. Where does pre-training pay?
 #
 # You have one run of each task. What is luck in them? And with few examples there is little to learn from, so what a

@@ -35,3 +35,30 @@ def opens_in_peace(lesson, name):
     assert not lesson.problems(), name
     dirty = lesson.page.evaluate("window.jupyterapp.shell.currentWidget.context.model.dirty")
     assert not dirty, f"{name} asks to be saved, and nobody has worked on it"
+
+
+def test_a_section_for_a_second_reading_is_folded_opens_with_a_click_and_runs_with_the_rest(open_lesson, lessons):
+    name = next(one for one in LESSONS if one.startswith("02"))
+    lab.prepare(lessons, fresh=name)
+    lesson = open_lesson(name)
+    heading = lesson.show("*(second reading)*")
+    inside = lesson.page.evaluate(FOLDED)
+    assert inside and all(one["hidden"] for one in inside), "the cells under such a heading, up to the next"
+    heading.locator("button.jp-showHiddenCellsButton").click()
+    assert not any(one["hidden"] for one in lesson.page.evaluate(FOLDED))
+    heading.locator("button.jp-collapseHeadingButton").click()
+    assert all(one["hidden"] for one in lesson.page.evaluate(FOLDED))
+    lesson.run_all()
+    assert all(one["run"] for one in lesson.page.evaluate(FOLDED))
+
+
+FOLDED = """() => {
+    const cells = window.jupyterapp.shell.currentWidget.content.widgets;
+    const from = cells.findIndex(cell => cell.model.sharedModel.source.includes('*(second reading)*'));
+    const found = [];
+    for (const cell of cells.slice(from + 1)) {
+        if (cell.model.sharedModel.source.startsWith('## ')) break;
+        found.push({hidden: cell.isHidden, run: cell.model.type !== 'code' || cell.model.executionCount > 0});
+    }
+    return found;
+}"""
