@@ -27,7 +27,7 @@ def line_panels(panels, alt, xlabel, x=None, log=False, one_scale=False, floor=N
         axes.set(xlabel=xlabel)
         axes.set_title(title, loc="left", fontsize=10)
         axes.spines[["top", "right"]].set_visible(False)
-    figure.axes[0].legend(fontsize=9)
+    figure.legend(*row[0].get_legend_handles_labels(), loc="outside right upper", frameon=False, fontsize=9)
     return Picture(figure, alt)
 
 
@@ -43,8 +43,9 @@ def bar_panels(panels, alt, ylabel, line=None):
         axes.set_xticks(range(len(labels)), list(map(str, labels)), rotation=0 if len(labels) < 7 else 60)
         if line:
             axes.axhline(line[0], color=ORANGE, linestyle="--", label=line[1])
-            axes.legend(fontsize=9)
         axes.set_title(title, loc="left", fontsize=10)
         axes.spines[["top", "right"]].set_visible(False)
     row[0].set_ylabel(ylabel)
+    if line:
+        figure.legend(*row[0].get_legend_handles_labels(), loc="outside right upper", frameon=False, fontsize=9)
     return Picture(figure, alt)

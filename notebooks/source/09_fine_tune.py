@@ -339,7 +339,19 @@ assert all(one.context[one.start:].startswith(one.answer) for one in questions.t
 
 # %% [markdown]
 # The model reads both at once, `[CLS] question [SEP] context [SEP]`, and the head gives each piece two numbers:
-# does the answer begin here, does it end here? The best pair wins, if it is one.
+# does the answer begin here, does it end here? It is one matrix, `(D, 2)`, and the loss is that of a choice among T
+# places, made twice.
+
+# %%
+from electra_tutorial.finetune import SpanReader  # weave: show
+
+# %%
+untaught = SpanReader(body)(ids)[0]  # (T, 2)
+for piece, (begins, ends) in zip(tokenizer.encode("What a warm and funny film.").tokens, untaught, strict=True):
+    print(f"{piece:8} begins here {begins:5.2f}, ends here {ends:5.2f}")
+
+# %% [markdown]
+# Two lists of T numbers, and the best pair wins, if it is one: an end before its start is none.
 
 # %%
 from electra_tutorial.finetune import best_span  # weave: exercise
@@ -416,7 +428,11 @@ answer_view(asked, text, answer)
 #
 # A third form. In each sentence two neighbours have changed places; find the first of the two. This is close to
 # what the discriminator did all along: *does this token belong here?* So it has a rival that needs no
-# fine-tuning at all, its own P(replaced).
+# fine-tuning at all, its own P(replaced). The head is a matrix again, asked at each token; the later pieces of a word
+# have the label `IGNORED`, so that a long word counts once.
+
+# %%
+from electra_tutorial.finetune import Tagger  # weave: show
 
 # %%
 from electra_tutorial.evaluation import piece_logits
@@ -424,6 +440,7 @@ from electra_tutorial.finetune import encode_tags, finetune_tags
 from electra_tutorial.metrics import found
 from electra_tutorial.tasks import load_swaps
 
+assert Tagger(body, classes=2)(ids).shape == (*ids.shape, 2)
 swaps = load_swaps(most=full_or_fast(6000, 120))
 print(" ".join(swaps.test[0].words), "->", swaps.test[0].words[swaps.test[0].labels.index(1)])
 rows, labels, places = encode_tags(swaps.test, tokenizer, electra.preset.max_length)
