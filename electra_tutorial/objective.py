@@ -39,7 +39,7 @@ def sample_tokens(logits, temperature=1.0, rng=None):
     logits (N, V) in any precision; temperature 0 takes the likeliest. What must not be drawn is -inf. Half
     precision keeps three digits, too few to add up thousands of small probabilities, so this happens in
     float32. It walks along the cumulative probabilities, which needs one random number a row, where
-    `torch.multinomial` draws one for each of N x V: `bench` shows what that costs.
+    `torch.multinomial` draws one for each of N x V: the command `electra-tutorial bench` shows what that costs.
 
     Returns (N,) long. Raises `ValueError` for a negative temperature.
     """

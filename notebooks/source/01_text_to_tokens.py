@@ -8,7 +8,7 @@
 # which of them are kept back for the exam. Each can spoil all that comes after. This lesson looks.
 #
 # **What you will be able to do.** Say what is in a corpus and what a model will pick up from it. Learn a
-# vocabulary of word pieces, by hand and with a library, and cut any word with it. Put sentences of unlike
+# vocabulary of word pieces, by hand and with a library, and know how it cuts a word. Put sentences of unlike
 # length into one tensor. Split a text so that the exam is fair. Work out the loss that a model without any
 # understanding reaches, so that you know what to beat.
 #
@@ -23,8 +23,8 @@
 # ## 1. Read it first
 #
 # The text that a model learns from is its **corpus**. Ours has two sources. Before you compute anything, read.
-# Run the cell a few times with another number in `Random(1)`, the seed of what it picks. What could somebody
-# believe about the world who had read nothing else?
+# Run the cell with `Random(1)` a few times, each with another number there (the seed of what it picks). What could
+# somebody believe about the world who had read nothing else?
 
 # %%
 import random
@@ -56,7 +56,7 @@ for licence, attribution in dict.fromkeys((m.licence, m.attribution) for m in me
 # of the world.
 #
 # **Whose words are these?** The first are from Wikipedia, by its editors. The second were written one by one
-# by members of Tatoeba, as examples for learners. The second cell prints the **licences**: you may use and pass
+# by members of Tatoeba, as examples for learners. The last cell above prints the **licences**: you may use and pass
 # on such text if you name its authors, and Wikipedia's only under the same licence. `data/README.md` does so,
 # and says what was cleaned away.
 #
@@ -230,7 +230,7 @@ assert library in (by_count, by_score)
 #
 # ## 5. Watch a vocabulary grow
 #
-# Now real text, some thousand sentences, trained in front of you. `train_tokenizer` is the package's wrapper
+# Now real text, twenty thousand sentences, trained in front of you. `train_tokenizer` is the package's wrapper
 # around the trainer you used. It mends one thing: left alone, the library gives another vocabulary in each
 # process, because it numbers the `##` letters in a chance order and breaks ties by number.
 #
@@ -338,9 +338,9 @@ print(f"{whole / words:.1%} of the text are words in one piece; {lost} are [UNK]
 # %% [markdown]
 # ## 7. What it cannot read
 #
-# **Guess first.** Which of these does it cut, and which are lost? And the last two, *Li Hua went to Beijing*
-# and *Wang Ming ate an apple*: into how many *different* ids (the numbers of the pieces) do their 14
-# characters go?
+# **Guess first.** Which of these does the mini ELECTRA's tokenizer cut into pieces, and of which is nothing left?
+# And the last two, *Li Hua went to Beijing* and *Wang Ming ate an apple*: into how many *different* ids (the
+# numbers of the pieces) do their 14 characters go?
 
 # %%
 HUA, MING = "李华去了北京。", "王明吃了苹果。"
@@ -356,15 +356,15 @@ assert hua == ming
 # - **Capitals and accents are gone** before cutting. *Polish* and *polish* are one, and so are *résumé* and
 #   *resume*.
 # - **A word unknown to it is spelled in parts.** It has some idea what *##ism* does, and none of *covid*.
-# - **A character unknown to it costs the whole word.** An emoji between spaces costs itself. One that touches a
-#   word? Look at the two lines.
+# - **A character unknown to it costs the whole word**, which becomes `[UNK]`, the piece for *unknown*. An emoji
+#   between spaces costs itself. One that touches a word? Look at the two lines.
 # - **Chinese is a row of `[UNK]`.** Each character is taken for a word of its own, and none is in a list that
 #   was learned from English. So the two sentences are *the same input*, number by number. Whatever a model
 #   says about 李华去了北京。 here, it says about any seven characters. It has not read a thing.
 #
 # You may meet a program that feeds this very sentence to an English ELECTRA and prints what comes out. With any
-# model, look at the pieces first. Decoding a picture of `[UNK]` tells you about nothing. A later
-# lesson gives Chinese a vocabulary.
+# model, look at the pieces first. Decoding a picture of `[UNK]` tells you about nothing. Chinese needs a vocabulary
+# learned from Chinese.
 #
 # ## 8. Rows
 #

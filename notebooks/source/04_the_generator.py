@@ -134,7 +134,7 @@ bar_panels({"How often each place was chosen": (tokens, often[0] / rounds)},
 # About equal bars, for chance likes no place better; none at `[CLS]` and `[SEP]`. It is 20 % of the 15 ordinary
 # places, 3 in every round and never 2 or 4. The empty row is no error: it has nothing to hide, so nothing is chosen.
 #
-# Now `keep`. The paper's text hides *every* chosen token (section 2). Its released code leaves 15 % of them
+# Now `keep`. The paper's text hides *every* chosen token (paper, section 2). Its released code leaves 15 % of them
 # visible: chosen, to be predicted, and in plain sight. Our default is 0. **Guess first.** With `keep=0.15`, of
 # 10,000 chosen places, how many must the generator predict, and how many become a random word?
 
@@ -216,7 +216,7 @@ print("over no place:", F.cross_entropy(logits[:0], targets[:0]).item())
 # `Encoder` takes ids `(B, T)` and gives one vector of width `D` for each token, `(B, T, D)`. A table, the
 # *embedding*, first gives each id a vector of `E` numbers. Then a few layers of *attention* let each token
 # gather from all others what it needs. So the vector at a `[MASK]` knows about the words around it. The box has
-# a hundred thousand weights, and a million more in that table; training moves them all.
+# weights of its own, and more in that table; training moves them all.
 #
 # The generator is that box and a head: for each token a score for every word of the vocabulary. And there is a
 # saving in it. The score of a word is the product of a vector of the place with that word's row in a table
@@ -233,6 +233,9 @@ print("over no place:", F.cross_entropy(logits[:0], targets[:0]).item())
 from electra_tutorial.model import Generator  # weave: show
 
 # %% [markdown]
+# Tied means *one object*, not two tables with equal numbers: a copy is equal until the first step and no longer, and
+# counting the parameters shows which it is. (Lesson 05 shares the table with the second network as well.)
+#
 # **Guess first.** What share of the generator's parameters is that table?
 
 # %%
@@ -246,7 +249,7 @@ print(f"{count:,} parameters, {table.numel() / count:.0%} of them in the table;"
       f"with another for the output {count + laptop.vocab_size * laptop.embedding:,}")
 
 # %% [markdown]
-# ### The tie: what it brings, and two ties that are none <!-- weave: second reading -->
+# ### The tie: what it brings, and two that only look like ties <!-- weave: second reading -->
 #
 # The tie is more than a saving: the table learns from both ends. **Guess first.** You send one sentence of 8 tokens
 # through the generator, and its loss back. The table has 8,192 rows. Into how many of them does a gradient flow?
@@ -399,12 +402,12 @@ for name, found in fillings.items():
 # lucky sample counts as original: lesson 05.)
 #
 # **Drawing by hand.** Lay the probabilities side by side on a line from 0 to 1 and throw a dart, a random
-# number. Where it sticks, that is your word. The ends of the pieces are the running sums, `cumsum`.
+# number. Where it sticks, that is your word. The ends of the stretches are the running sums, `cumsum`.
 # `torch.multinomial` does the same for you.
 
 # %%
 p = torch.tensor([0.5, 0.25, 0.25])  # tea, milk, sand
-ends = p.cumsum(dim=0)  # (V,), where each word's piece ends
+ends = p.cumsum(dim=0)  # (V,), where each word's stretch ends
 for dart in (0.1, 0.6, 0.9):
     number = next(i for i, end in enumerate(ends.tolist()) if end > dart)  # the loop
     print(f"dart at {dart}: {words[number]}")
@@ -420,7 +423,7 @@ for name, draws in (("darts", by_dart), ("multinomial", by_torch)):
 # %% [markdown]
 # One more knob, the **temperature**: the logits are divided by it before the softmax. Below 1 the likely words
 # get likelier. Above 1 all come closer together. At 0 only the likeliest is left. ELECTRA draws at 1: the
-# generator's own belief. (The short runs of lesson 06 draw half of the words at 1.5: section 9.)
+# generator's own belief. (The short runs of lesson 06 draw half of the words at 1.5: see section 9 below.)
 #
 # **Guess first.** At temperature 1 the generator is as unsure about the cup as between some number of words.
 # What happens to that number at 0.5, and at 2?
@@ -525,7 +528,8 @@ from electra_tutorial.training import learning_rate  # weave: exercise
 # %% [markdown]
 # Now and then a batch is odd, and its gradient is ten times longer than usual. One such step can throw away what a
 # thousand steps built. **Clipping** shortens a gradient that is longer than a limit, and keeps its direction.
-# ELECTRA has two networks, and clips them *apart*, each group of parameters for itself: you will soon see why.
+# ELECTRA has two networks, and clips them *apart*, each group of parameters for itself, so that an outburst of one
+# does not shorten the other's gradient.
 
 # %%
 from electra_tutorial.training import clip_gradients
@@ -580,7 +584,7 @@ from electra_tutorial.model import Electra
 from electra_tutorial.training import batch_stream
 
 
-def my_training(positions="learned", steps=0):
+def my_training(positions="learned", steps=0):  # positions: for section 8
     """Train a new generator, one half of an `Electra`; returns it and its losses."""
     torch.manual_seed(0)
     generator = Electra(preset.with_changes(positions=positions)).generator
@@ -764,8 +768,8 @@ expect(results["learned"] < results["none"] - 0.2, "Places say more.")
 #
 # - **The text.** A grammar with some two thousand words in place of 3.3 billion tokens of English; 1,000 steps of
 #   1,024 tokens in place of a million steps of 16,384 (paper, appendix A).
-# - **The size.** The paper's small generator has 12 layers of width 64; this one has 2. (The paper's rule is a
-#   quarter of the discriminator's width, section 3.2.)
+# - **The size.** The paper's small generator has 12 layers of width 64; this one has 2 of that width. (The
+#   paper's rule is a quarter of the discriminator's width, section 3.2.)
 # - **The draws.** Our presets for short runs draw half of the replacements at a temperature of 1.5, so that the
 #   discriminator meets odd words too (benchmarks/RECIPE.md). The paper draws all at 1.
 # - **The start.** Networks this narrow hardly move from BERT's first weights, so ours start wider (lesson 03), and
@@ -783,7 +787,7 @@ expect(results["learned"] < results["none"] - 0.2, "Places say more.")
 #
 # ## 11. Questions
 #
-# <details><summary>1. Why does the loss look at the hidden places alone, and not at all?</summary>
+# <details><summary>1. Why does the loss look at the hidden places alone, and not at every place?</summary>
 #
 # At a place that is not hidden the answer stands in the input. Copying it teaches nothing.
 #

@@ -5,7 +5,8 @@
 #
 # **What you will be able to do.** Write every step of ELECTRA's game between the generator's draw and the
 # joint loss. Say, with gradients on the table, who learns what from a sentence. Judge a detector without
-# being fooled by its accuracy, its loss or its recall. Recognise five bugs by the damage they do.
+# being fooled by its accuracy, its loss or its recall. Recognise bugs by the damage they do: one now, four in a
+# second reading.
 #
 # **What you need to know.** Some tokens of a sentence, chosen by chance, are hidden behind `[MASK]`, and a
 # *generator* gives every token of the vocabulary a probability to have stood there (lesson 04). One token is
@@ -224,7 +225,7 @@ from electra_tutorial.metrics import loss_floor  # weave: exercise
 # and a predictor that answers with one and the same logit.
 #
 # **Guess first.** Below the table stand two accuracies on the real game of section 3: that of "all original",
-# and that of the discriminator that comes with this course, trained for two hours on one core. How far
+# and that of the discriminator that comes with this course, trained for an hour and a half on two cores. How far
 # are they apart?
 
 # %%
@@ -254,9 +255,9 @@ line_panels({"nats a token": {"always the same P": valley, "ours": [own_loss] * 
             xlabel="the P said of every token", x=said, floor=(loss_floor(share), "the floor"))
 
 # %% [markdown]
-# Trained for two hours, and its accuracy is about that of not reading at all. Yet in lesson 00 it saw at once that
-# *she have* does not fit. So accuracy asks the wrong question. And a loss says little without its floor: the valley
-# is flat at the bottom, and all that was learned lies between the dotted and the dashed line.
+# Trained for an hour and a half, and its accuracy is about that of not reading at all. Yet in lesson 00 it saw at
+# once that *she have* does not fit. So accuracy asks the wrong question. And a loss says little without its floor:
+# the valley is flat at the bottom, and all that was learned lies between the dotted and the dashed line.
 #
 # It is judged a little unfairly, too. In its training more tokens were fake, so it says *replaced* too readily here.
 # That can be mended without teaching it anything: take from each logit by how much its mean P is too high, in
@@ -275,7 +276,7 @@ print(f"mended: accuracy {((mended > 0) == fake).mean():.3f}, loss {loss:.3f}")
 expect(loss < own_loss, "Mended, it pays less.")
 
 # %% [markdown]
-# The loss gains a good part of what had been learned, and the accuracy next to nothing. What it knows about
+# The loss falls by a good part of what had been learned, and the accuracy gains next to nothing. What it knows about
 # tokens did not change by one bit. Both numbers mix that with how common it takes fakes to be.
 #
 # ## 6. A measure that cannot be bribed
@@ -331,8 +332,8 @@ expect(roc_auc(scores, fake) > 0.7, "Fakes lie above originals in most pairs.")
 
 # %% [markdown]
 # A logarithm keeps the order, and the order is all that counts. Turned round, every pair that was won is lost: 1
-# minus the AUC. The same for all is a tie in every pair, one half. (The exam's AUC of the same model is higher: there
-# any word was put in, here the generator's best guesses.)
+# minus the AUC. The same for all is a tie in every pair, one half. (In the
+# *exam* of lesson 06 the same model's AUC is higher: there somebody put any word in, here the generator drew.)
 #
 # ## 7. Recall stays small for a long time
 #
@@ -381,7 +382,7 @@ line_panels({"while the mini ELECTRA was trained": measures},
 # .867, a recall of .048 and an AUC of .68 (google-research/electra, issue 81).
 #
 # Why? In the game that it was trained on about one token in five is a fake. Before you look at a token, the odds
-# are 1 to 4. For P > .5 the sentence must make *replaced* four times more likely than it was. A detector that is
+# are 1 to 4. For P > .5 the sentence must multiply these odds by more than four. A detector that is
 # honest about its doubts says that rarely, early on hardly ever. The *order* of the scores is good long before any
 # of them crosses .5. That is why the course colours its strips against the base rate, the share of fakes, and not
 # against .5.
@@ -515,7 +516,7 @@ for sharing in ("none", "embeddings"):
 assert all("embeddings" in name for name in reached)
 
 # %% [markdown]
-# None; and with the tie, the shared tables alone. **Guess first.** Now the joint loss with λ = 50, then with
+# None; and if they share, the shared tables alone. **Guess first.** Now the joint loss with λ = 50, then with
 # λ = -50, so that the sum gets smaller whenever the discriminator errs. What does the minus sign change in the
 # gradient of the generator's own weights?
 
@@ -538,14 +539,15 @@ assert torch.equal(*own)
 # of what the generator's own weights are told. It is trained to guess right, by maximum likelihood (lesson
 # 04), and that is all. ELECTRA is **not a GAN**.
 #
-# What the tie does: the shared tables belong to both, so both losses move them. That is the one place where
+# What the sharing does: the shared tables belong to both, so both losses move them. That is the one place where
 # the two meet. (The paper tried the adversarial way as well, by reinforcement learning, which needs no gradient
 # through the draw. It did worse: section 3.2, figure 3, and appendix F. Lesson 10 runs it.)
 
 # %% [markdown]
 # ## 11. Break it: three bugs that train well <!-- weave: second reading -->
 #
-# `Electra` takes its five steps from an `Objective`: five functions in a box. These are the five you have met.
+# `Electra` takes its five steps from an `Objective`: five functions in a box, for mask, sample, corrupt, label and
+# loss. You have met all five. Here three of them are broken, one at a time.
 
 # %%
 from electra_tutorial.objective import Objective  # weave: show
@@ -675,12 +677,14 @@ line_panels({"loss of a fake": loss_of, "size of its gradient": slope_of},
 # %% [markdown]
 # ## 13. What usually goes wrong
 #
-# - **The loss falls to 0, or below what you think possible.** The labels have leaked or are gone. Count how
-#   many are True: about 15 % times the share of unlucky draws.
+# - **The loss falls to 0, or below what you think possible.** The answer stands in the input, or all labels are
+#   *original*, as when `corrupt` writes into `ids` itself. Count how many are True: the share that was hidden, times
+#   the share of unlucky draws.
 # - **Recall is 0.** Early on that is normal. Look at the AUC, then wait.
 # - **AUC far below .5.** The polarity: somebody means *original* by 1.
 # - **AUC above .95 after minutes.** Is padding in it?
-# - **`Expected floating point type`.** Labels are bool, and the loss wants `labels.float()`.
+# - **`Subtraction, the - operator, with two bool tensors is not supported`.** Labels are bool, and the loss
+#   wants `labels.float()`.
 # - **The loss sits at the floor.** The detector says the base rate of everything. Also normal at first.
 #
 # ## 14. Questions
@@ -732,7 +736,7 @@ line_panels({"loss of a fake": loss_of, "size of its gradient": slope_of},
 # **What differs from the paper at this scale.** The game is the same. Our presets for short runs hide 25 % of
 # the tokens in training instead of 15 % (as the paper's largest model does, appendix A), so fakes are more common
 # there than in the evaluation above, which hides 15 %. They also draw half of the fakes at a temperature of 1.5, so
-# that the detector meets odd ones as well as likely ones; the step in section 9 is the paper's. Our generator is
+# that the detector meets odd ones as well as likely ones; the draws in section 9 are the paper's. Our generator is
 # lucky less often than a large one. One sentence stands in a row.
 #
 # **Where to read more.** The ELECTRA paper (Clark et al. 2020, arXiv 2003.10555): section 2 is this lesson,

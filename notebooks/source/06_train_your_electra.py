@@ -4,14 +4,15 @@
 #
 # **What you will be able to do.** Train a small ELECTRA on real text, with the functions that you wrote, on
 # the machine in front of you. Read its curves without being fooled by them, and tell a healthy run from two
-# sick ones. Stop a run, and go on with it. Balance the two networks by experiment. Say what the same training
-# costs at ten times the size, before you pay for it.
+# sick ones. Stop a run, and go on with it. Balance the two networks by experiment. And in
+# a second reading, say what the same training costs at ten times the size, before you pay for it.
 #
 # **What you need to know.** Lessons 04 and 05: the generator, the discriminator and one step of training. If
 # you take the short route, the terms you need are said again, in half a sentence, where they first stand.
 #
 # <!-- weave: minutes -->
-# Nearly all of that is the training in section 6. You choose its length there: `MINUTES`.
+# Nearly all of that is the training in section 6. You choose its length there: `MINUTES`, but it
+# takes 2,000 steps at least.
 #
 # ## 1. Your parts, put together
 #
@@ -83,12 +84,12 @@ print(tokenizer.encode("She unwrapped the parcel.").tokens)
 # | attention mask | left out where a batch has no padding | the same | the same |
 #
 # **bfloat16** is a number format of 16 bits in place of 32: half the memory to move, and three digits in
-# place of seven. Some chips are fast with it, and some only pretend. So `choose_dtype` times both on a copy
+# place of seven. Some chips are fast with it, and some only pretend. So the next cell times both on a copy
 # of the model that it throws away. (A layer is one round of attention and a small network behind it; the
 # width is how many numbers stand for a token between layers. The optimiser turns gradients into steps.
 # `torch.compile` makes one operation of many small ones.)
 #
-# **Guess first.** Which of the two wins on your machine, and by how much?
+# **Guess first.** Which of the two wins on your machine, and by how much? (On an Apple chip only float32 is tried.)
 
 # %%
 from electra_tutorial.device import DTYPES, describe
@@ -191,15 +192,15 @@ from electra_tutorial.training import steps_in  # weave: exercise
 
 # %%
 MINUTES = 10  # change this
-LEAST = 1_000_000  # tokens, however long they take: with fewer it lacks the grammar that section 12 asks for
+LEAST = 2_000  # steps, however long they take: with fewer the model lacks the grammar that section 12 asks for
 dtype = min(times, key=times.get)
-steps, least = steps_in(MINUTES, times[dtype]), LEAST // preset.batch_tokens
+steps = steps_in(MINUTES, times[dtype])
 millions = steps * preset.batch_tokens / 1e6
 print(f"{MINUTES} minutes are about {steps:,} steps in {dtype}: {millions:.1f} "
       f"million tokens, {steps / len(batches):.2f} times through the text.")
-if steps < least:
-    print(f"That is too short to learn much, so it will be {least:,} steps, "
-          f"about {least * times[dtype] / 60:.0f} minutes.")
+if steps < LEAST:
+    print(f"That is too short to learn grammar, so it will be {LEAST:,} steps, "
+          f"about {LEAST * times[dtype] / 60:.1f} minutes.")
 assert steps >= 2
 
 # %% [markdown]
@@ -210,7 +211,7 @@ assert steps >= 2
 #   word was exchanged, for any word or for one like it; which? The AUC is the chance that an exchanged word is
 #   more suspect than an untouched one. *Hard*: *minimal pairs*, two sentences one word apart, of which one is
 #   English. Guessing gives 0.5 in all three. (On the way up to 300 questions of each kind are asked. At the end, and
-#   where you stop, it is others: so the last point may jump. Section 8 says why. And *medium* need not be harder
+#   where you stop, they are others: so the last point may jump. Section 8 says why. And *medium* need not be harder
 #   for a model than *easy*: the names say what was exchanged.)
 # - **Middle and right, above: the losses** on held-out text, always with the same places hidden. The dashed
 #   line is a **baseline**: what a model gets that answers without reading. For the generator, one that knows
@@ -234,7 +235,7 @@ GO_ON = False  # True: the last run goes on from where it was stopped
 torch.manual_seed(0)
 model, live = Electra(sizes, objective), Dashboard("Your ELECTRA")
 folder = last_run("my-electra") if GO_ON else next_run("my-electra")
-length = {"minutes": MINUTES} if steps >= least else {"steps": least}
+length = {"minutes": MINUTES} if steps >= LEAST else {"steps": LEAST}
 length = full_or_fast(length, {"steps": 40, "evaluations": 2})
 run = pretrain(sizes, corpus, out_dir=folder, model=model, dtype=dtype,
                resume=GO_ON, watch=live, stop=live.stop, **length)
@@ -281,9 +282,9 @@ expect(metrics["rtd_auc"] > 0.58, "The discriminator beats chance at its own gam
 # - **The discriminator's loss stands still, or rises, while the exam goes on improving.** The opponent
 #   improves too: a better generator makes better fakes, and the game gets harder. The exam's questions stay
 #   the same. Trust the exam.
-# - **Recall falls to a few in a hundred at first, and comes back slowly.** The cheapest thing to learn is how rare
-#   fakes are, so at first P(replaced) is small for every token, and none is above 0.5. The AUC does not ask
-#   for a threshold, and rises all the while.
+# - **Recall falls to between 2 and 17 in a hundred at first, and comes back slowly.** The cheapest thing to learn is
+#   how rare fakes are, so at first P(replaced) is small for every token, and hardly one is above 0.5. The AUC does
+#   not ask for a threshold, and rises all the while.
 #
 # ## 8. Sit the exam yourself
 #
@@ -464,7 +465,7 @@ experiment_figure(lines, title="λ, the weight of the discriminator's loss")
 #
 # The paper's text hides 15 %; its large model, 25 % (appendix A). The short presets here hide 25 %. Hiding more
 # gives both networks more to learn from each sentence, and leaves less of the sentence to learn it from. The
-# asserts below hold this section and the last one to their word.
+# asserts in the cell that follows hold this section and the last one to their word.
 
 # %%
 lines = in_order(shipped_results("masking"))
@@ -671,8 +672,8 @@ assert 0.5e18 < total < 2e18
 #   better.
 # - **Someone else's numbers are better.** Was it the same exam, the same held-out text, the same minutes, and
 #   more than one seed? AUC in the training game compares nothing: each generator makes a game of its own.
-# - **It is slow.** Other programs share the processor. Close them, or give the run fewer minutes. Steps were
-#   fixed when it began, so a run that is disturbed takes longer and learns the same.
+# - **It is slow.** Other programs share the processor. Close them, or give the run fewer minutes (it takes `LEAST`
+#   steps all the same). Steps were fixed when it began, so a run that is disturbed takes longer and learns the same.
 #
 # ## 17. Questions
 #

@@ -4,9 +4,9 @@
 # # 09 · Fine-tune
 #
 # **What you will be able to do.** Put a head on your discriminator and teach it a task: judge film reviews,
-# find the answer to a question, find words out of place. Measure it fairly, against plain rivals and against
-# the same network without pre-training. See overfitting, and know what is done about it. Hand the result on to
-# `transformers`.
+# find words out of place and, in a second reading, the answer to a question. Measure it fairly, against plain
+# rivals and against the same network without pre-training. See overfitting, and know what is done about it. Hand
+# the result on to `transformers`.
 #
 # **What you need to know.** The encoder (lesson 03) and the discriminator (lesson 05). `cross_entropy` of
 # logits `(N, C)` and class numbers `(N,)` is the mean of minus log P(right class), in nats.
@@ -234,7 +234,7 @@ expect(fit.score > 0.6, "It has learned something about reviews: a coin is right
 # .79, the pre-trained network .77 and the one from scratch .77 too (seed 0). Do not expect what you know of large
 # models. Three things may explain it:
 #
-# - *What it has read*: encyclopaedia and everyday sentences, hardly an opinion, and of that 2.3 million
+# - *What it has read*: an encyclopaedia and everyday sentences, hardly an opinion, and of that 2.3 million
 #   words. BERT read 3,300 million (Devlin et al. 2019).
 # - *What it was asked*: does this token fit here? *Good* and *bad* fit in the same places, so nothing ever
 #   pulled them apart, and a review hangs on that.
@@ -242,7 +242,7 @@ expect(fit.score > 0.6, "It has learned something about reviews: a coin is right
 #   tokens has to be unlearned first, and the recipe lets the lower ones move slowly. New weights have nothing
 #   to unlearn.
 #
-# So look at sections 11 and 12, too: other tasks, where what it did learn is of use.
+# So look at sections 10 and 11, too: other tasks, where what it did learn is of use.
 #
 # ## 7. Ask it
 #
@@ -261,7 +261,7 @@ assert abs(classify(fit, mine).sum(axis=1) - 1).max() < 1e-5
 #
 #     from electra_tutorial.finetune import finetune_classes
 #     from electra_tutorial.tasks import read_task
-#     mine = finetune_classes(electra, tokenizer, read_task("mine.csv"))
+#     own = finetune_classes(electra, tokenizer, read_task("mine.csv"))
 #
 # Now sentences about things that a shop sells, rated by the same people. No film in them: what carries over?
 
@@ -340,7 +340,7 @@ assert all(one.context[one.start:].startswith(one.answer) for one in questions.t
 # %% [markdown]
 # The model reads both at once, `[CLS] question [SEP] context [SEP]`, and the head gives each piece two numbers:
 # does the answer begin here, does it end here? It is one matrix, `(D, 2)`, and the loss is that of a choice among T
-# places, made twice.
+# places, made twice. (Below it reads a sentence of section 1: any will do, for the head knows nothing yet.)
 
 # %%
 from electra_tutorial.finetune import SpanReader  # weave: show
@@ -351,7 +351,7 @@ for piece, (begins, ends) in zip(tokenizer.encode("What a warm and funny film.")
     print(f"{piece:8} begins here {begins:5.2f}, ends here {ends:5.2f}")
 
 # %% [markdown]
-# Two lists of T numbers, and the best pair wins, if it is one: an end before its start is none.
+# Two lists of T numbers. The pair with the highest sum wins; an end before its start is no pair.
 
 # %%
 from electra_tutorial.finetune import best_span  # weave: exercise
@@ -428,8 +428,9 @@ answer_view(asked, text, answer)
 #
 # A third form. In each sentence two neighbours have changed places; find the first of the two. This is close to
 # what the discriminator did all along: *does this token belong here?* So it has a rival that needs no
-# fine-tuning at all, its own P(replaced). The head is a matrix again, asked at each token; the later pieces of a word
-# have the label `IGNORED`, so that a long word counts once.
+# fine-tuning at all, its own P(replaced). The head is one matrix, `(D, 2)`, asked at each token. Label 1 is for the
+# first of the two words, 0 for every other word; later pieces of a word have the label `IGNORED`, so that a long word
+# counts once. The word with the highest log-odds is the answer, and the score is the share of right ones.
 
 # %%
 from electra_tutorial.finetune import Tagger  # weave: show
@@ -440,7 +441,7 @@ from electra_tutorial.finetune import encode_tags, finetune_tags
 from electra_tutorial.metrics import found
 from electra_tutorial.tasks import load_swaps
 
-assert Tagger(body, classes=2)(ids).shape == (*ids.shape, 2)
+assert Tagger(body, classes=2)(ids).shape == (*ids.shape, 2)  # two numbers a token
 swaps = load_swaps(most=full_or_fast(6000, 120))
 print(" ".join(swaps.test[0].words), "->", swaps.test[0].words[swaps.test[0].labels.index(1)])
 rows, labels, places = encode_tags(swaps.test, tokenizer, electra.preset.max_length)
@@ -462,11 +463,13 @@ expect(tagger.score > 2 * chance, "It finds words out of place.")
 # %% [markdown]
 # ## 11. Where does pre-training pay?
 #
-# You have one run of each task. What is luck in them? And with few examples there is little to learn from, so what a
+# One run of each task is not much. What is luck in it? And with few examples there is little to learn from, so what a
 # network knows beforehand should weigh more: does it? This command (in the course's own folder) fine-tunes on all
 # three tasks, reviews (*sentiment*), words out of place (*swaps*) and answers (*questions*), with 100, 500, 2,000
-# and all examples, pre-trained and from scratch, and asks the plain rivals. It takes some two hours of a core, so
-# what it wrote comes with the course:
+# and all examples, pre-trained and from scratch, and asks the plain rivals: naive Bayes, P(replaced) without
+# fine-tuning, and for answers a rule that goes by the words shared with the question. (The score is the share right;
+# an answer is right if it is so word for word.) It takes some two hours of a core, so what it wrote comes with the
+# course:
 #
 #     python benchmarks/finetune.py examples
 #
@@ -610,12 +613,12 @@ print("the same answers:", [theirs.config.id2label[int(n)] for n in odds.argmax(
 # Which words stand in praise and which in scorn: it counts each of them. It cannot see what *not* turns round.
 # </details>
 #
-# <details><summary>5. Why do windows overlap?</summary>
+# <details><summary>5. (Section 9.) Why do windows overlap?</summary>
 #
 # An answer that an edge cuts in two stands whole in the next window.
 # </details>
 #
-# <details><summary>6. The reader is asked what is not in the text. Why does it answer?</summary>
+# <details><summary>6. (Section 9.) The reader is asked what is not in the text. Why does it answer?</summary>
 #
 # It chooses among the places of the text, and one of them is always the best.
 # </details>
