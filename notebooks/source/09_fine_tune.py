@@ -492,10 +492,10 @@ for task_name in ("sentiment", "swaps", "questions"):
         some = [line for line in lines if (line["task"], line["examples"]) == (task_name, number)]
         verdicts[task_name, number] = verdict(some, "score", "pre-trained", "from scratch")
         print(f"{task_name:10}{number or 'all':>6}   {compare(some, 'score', 'pre-trained', 'from scratch')}")
-assert {verdicts["swaps", number] for number in (100, 500, 2000, None)} == {"apart"}, "Words out of place,"
-assert {verdicts["questions", number] for number in (500, 2000, None)} == {"apart"}, "answers,"
-assert "apart" not in {verdicts["sentiment", number] for number in (100, 500, 2000, None)}, "and reviews:"
-assert verdicts["sentiment", 500] == verdicts["sentiment", 2000] == "apart, the other way round", "see below."
+assert {verdicts["swaps", number] for number in (100, 500, 2000, None)} == {"apart"}, "words out of place"
+assert {verdicts["questions", number] for number in (500, 2000, None)} == {"apart"}, "answers"
+assert "apart" not in {verdicts["sentiment", number] for number in (100, 500, 2000, None)}, "reviews"
+assert verdicts["sentiment", 500] == verdicts["sentiment", 2000] == "apart, the other way round", "reviews"
 
 # %% [markdown]
 # **It depends on what is asked.**
@@ -505,8 +505,9 @@ assert verdicts["sentiment", 500] == verdicts["sentiment", 2000] == "apart, the 
 #   larger the lead.
 # - *Answers*: it pays with 500 examples and more, and does not stop paying: with all 5,502 it is still worth 17
 #   points. With 100 the seeds lie too far apart to tell.
-# - *Reviews*: it pays nowhere. With 500 and 2,000 the network from scratch is ahead, apart, and naive Bayes ahead of
-#   both.
+# - *Reviews*: it pays nowhere. With 500 and 2,000 the network from scratch is ahead, apart. Part of that is the
+#   recipe, the same for all here: with 500 and the dropout of section 8 the pre-trained network gets .65, no less than
+#   the one from scratch. Naive Bayes has the best mean throughout, and from 2,000 on it is apart from both.
 #
 # The first task is nearly the game of pre-training: which token does not belong here? For the second it helps to know
 # which words go together. For the third one has to know which words people praise with, and no sentence of
