@@ -506,8 +506,8 @@ assert verdicts["sentiment", 500] == verdicts["sentiment", 2000] == "apart, the 
 # - *Answers*: it pays with 500 examples and more, and does not stop paying: with all 5,502 it is still worth 17
 #   points. With 100 the seeds lie too far apart to tell.
 # - *Reviews*: it pays nowhere. With 500 and 2,000 the network from scratch is ahead, apart. Part of that is the
-#   recipe, the same for all here: with 500 and the dropout of section 8 the pre-trained network gets .65, no less than
-#   the one from scratch. Naive Bayes has the best mean throughout, and from 2,000 on it is apart from both.
+#   recipe, the same for all here: with 500 and the dropout of section 8 the pre-trained network gets .65, no less
+#   than the one from scratch. Naive Bayes has the best mean throughout, and from 2,000 on it is apart from both.
 #
 # The first task is nearly the game of pre-training: which token does not belong here? For the second it helps to know
 # which words go together. For the third one has to know which words people praise with, and no sentence of
