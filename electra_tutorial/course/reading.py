@@ -48,8 +48,8 @@ def time_sentence(cells, cards):
     if now:
         said += f", {sum(now)} of them for the {f'{len(now)} exercises' if len(now) > 1 else 'exercise'}"
     if second:
-        said += (f". What is for a second reading, about {second} minutes more, JupyterLab shows folded: a click on "
-                 "*cells hidden* opens it. Nothing else needs it")
+        said += (f". What is for a second reading (about {second} minutes more) is folded in JupyterLab: click "
+                 "*cells hidden* to open it. Nothing else needs it")
     return f"{said}."
 
 

@@ -237,9 +237,9 @@ for judged in (before, after, my_after, broken, game):
 # ## 8. The map
 #
 # Your time is our estimate; the computer's, in the last column, is measured. Sections *for a second reading* are
-# folded when a lesson opens, and not counted: pass them by, or click *cells hidden* under their heading. Each lesson
-# has a kernel of its own and starts from nothing, so you can close one and open another. What you did is counted here
-# each time you run this cell.
+# folded when a lesson opens, and your time leaves them out: pass them by, or click *cells hidden* under their
+# heading. Each lesson has a kernel of its own and starts from nothing, so you can close one and open another. What
+# you did is counted here each time you run this cell.
 
 # %%
 from electra_tutorial.course.course_map import course_map
@@ -248,16 +248,16 @@ assert [stop.number for stop in course_map().stops] == list(range(11))
 course_map()
 
 # %% [markdown]
-# **Ninety minutes, no more?** 00 → 04 → 05 → 06 → 07: read, guess and run, leave exercises and questions for another
-# day, and let lesson 06 train for five minutes (`MINUTES = 5`). Skip 01 to 03 and take the encoder, the network
-# inside both players, as given.
+# **Ninety minutes, no more?** 00 → 04 → 05 → 06 → 07: read, guess and run. Leave exercises and questions for another
+# day, and with them 04 and 07 from section 7 on; let lesson 06 train for five minutes (`MINUTES = 5`). Skip 01 to 03
+# and take the encoder, the network inside both players, as given.
 #
 # <details><summary>You have read about ELECTRA before, and that it is a kind of GAN?</summary>
 #
 # Three things that are often said of it are not so, and you will see each for yourself:
 #
 # - *It is trained adversarially (对抗训练), like a GAN.* The generator is never rewarded for fooling anybody.
-#   Lesson 05 asks the gradients.
+#   Lesson 05 looks at the gradients.
 # - *The detector predicts the content (预测内容) of the changed places.* It has one number for each token:
 #   replaced or not. You build it in lesson 05.
 # - *`ElectraModel(...).logits`*, in sample programs. There is no such thing. Lesson 03 looks.
@@ -283,9 +283,9 @@ course_map()
 #
 # <details><summary>2. Why is white not at 50 %?</summary>
 #
-# In the game most tokens are original. Who knows that, and nothing else, should answer with the share of fakes in
-# the game, the **base rate**. The strip prints it. Who does not know even that, like the newborn of section 4, may
-# well say one half.
+# In the game most tokens are original. Whoever knows that, and nothing else, should answer with the share of fakes
+# in the game, the **base rate**. The strip prints it. Whoever does not know even that, like the newborn of section
+# 4, may well say one half.
 # </details>
 #
 # <details><summary>3. In <i>They has</i> the unchanged word was suspected more. Is the network broken?</summary>

@@ -17,9 +17,9 @@
 # Two of these sentences are wrong: *My key is lost. My key are lost. My keys is lost. My keys are lost.* Yet
 # each of the four words *key*, *keys*, *is*, *are* is good English.
 #
-# **Guess first.** Somebody builds a detector that gives each word a fixed number of its own, its
-# suspicion, and adds the numbers up. Which numbers make both wrong sentences come out above both right ones?
-# Then see what the mini ELECTRA of lesson 00 says: P(replaced) of both words, added up. The second cell prints two
+# **Guess first.** Somebody builds a detector that gives each word a fixed number of its own, its suspicion, and
+# adds the numbers up. Which numbers make both wrong sentences come out above both right ones? Then see what the
+# mini ELECTRA of lesson 00 says: P(replaced) of both words, added up. The last cell of this section prints two
 # pairs of sentences from the exam that all models of this course sit. (The first time somebody asks for the exam it
 # has to be made. That may take a minute.)
 
@@ -131,7 +131,7 @@ assert torch.allclose(weights.sum(dim=-1), torch.ones(4))
 
 # %% [markdown]
 # Look at *my*, too. It asks for nothing, all its scores are 0, and so it looks at everybody alike. **A head
-# cannot look away.** What heads do that have nothing to look for, you will see in a real one.
+# cannot look away.** What heads do that have nothing to look for, lesson 08 shows in real ones.
 #
 # Last step: each token takes the values of all, each times its share, and adds them up. Then the whole head
 # once more: number by number, as you did it, and as one line.
@@ -159,9 +159,9 @@ assert torch.allclose(attend_in_a_loop(query, key, value), mixed)
 assert torch.allclose((query @ key.T).softmax(dim=-1) @ value, mixed)  # in one line
 
 # %% [markdown]
-# What *is* has gathered is the message that a noun it found is plural. Of its own features nothing is left in the
-# sum. So lesson 03 adds them again: then a later layer has both, *I am singular* and *my noun is plural*, and can be
-# suspicious. That is the whole mechanism.
+# What *is* has gathered is the message that a noun it found is plural. That it is a verb, and which, is not in the
+# sum: the values here carry *plural* alone. So lesson 03 adds what stood there before: then a later layer has both,
+# *I am singular* and *my noun is plural*, and can be suspicious. That is the whole mechanism.
 #
 # ## 4. Why the scores are divided by √d
 #
@@ -265,8 +265,8 @@ assert not torch.allclose(without, alone, atol=0.01)
 # A mask put on after the softmax leaves shares that no longer add up to 1: what the padding had is lost. (Divide
 # each row by its sum, and it is right again. That is what minus infinity does from the start.) Before it, the
 # real tokens share all, exactly as if there were no padding. And without a mask, what the model says about a
-# sentence depends on who stands beside it in the batch. Pictures need it as well: a well-known tutorial drops the
-# mask where it draws its maps, and so shows looks at padding that its model never took.
+# sentence depends on who stands beside it in the batch. Pictures need it as well: a map that is drawn without the
+# mask shows looks at padding that the model never took.
 #
 # ## 6. Your turn: one head, whole
 #
@@ -330,7 +330,7 @@ assert torch.allclose(gathered[..., :32], first @ three[2][..., :32], atol=1e-5)
 # The last cell put the three functions together: the first 32 features are what head 0 makes alone. Here is all
 # of it as the package has it. The three matrices stand side by side in one layer, and the heads'
 # results go through a last matrix, `output`, which mixes them. **Dropout** sets random numbers to 0 while
-# training. (`rotary` is another way to tell places apart. Lesson 04 tries it.)
+# training. (`rotary` is another way to tell places apart. Lesson 04, section 8, for a second reading, tries it.)
 #
 # **Guess first.** A **parameter** is a number that is learned. How many more of them are there with 4 heads than
 # with 1?
@@ -513,9 +513,9 @@ Picture(figure, f"Attention paid to {len(paid)} tokens, and what hiding each cha
 # %% [markdown]
 # ## 12. Break it <!-- weave: second reading -->
 #
-# Here is `attention_weights` once more, with bugs to choose from. It takes the place of the package's for one
-# pass of the mini ELECTRA over pairs of the exam, each a good sentence and one with a word changed. A pair is
-# right if the good one has less suspicion in all. Change what you like.
+# In the cells of this section `attention_weights` stands once more, with bugs to choose from. It takes the place of
+# the package's for one pass of the mini ELECTRA over pairs of the exam, each a good sentence and one with a word
+# changed. A pair is right if the good one has less suspicion in all. Change what you like.
 #
 # **Guess first.** Which of the four bugs does the exam notice?
 
@@ -610,8 +610,8 @@ expect(costs[largest][0] > 2.5 * costs[largest // 2][0], "Twice the T costs more
 # %% [markdown]
 # ## 14. What usually goes wrong
 #
-# - **`nan` after the softmax.** A row in which everything is hidden: 0/0. Does the mask hide queries? Is there a
-#   row of padding alone?
+# - **`nan` after the softmax.** A row in which everything is hidden: 0/0. Does the mask hide rows (who looks) in
+#   place of columns (who is looked at)? Is there a row of padding alone?
 # - **Results depend on the batch.** The mask is missing, or upside down: some libraries mean True = *hidden*.
 #   Compare a sentence alone with the same one in a batch.
 # - **All shapes fit, and it learns badly.** `view` without `transpose`; a softmax over the wrong axis. Put in
@@ -670,7 +670,9 @@ expect(costs[largest][0] > 2.5 * costs[largest // 2][0], "Twice the T costs more
 #
 # <details><summary>10. Your code gets 97 % of the exam pairs. May you leave out the asserts?</summary>
 #
-# No. In section 12 a forgotten mask hardly changed that number, and changed every probability.
+# No. A mistake that hits both sentences of a pair alike hardly moves that number. In section 5 a forgotten mask
+# changed the probabilities, and nothing complained. (Section 12, for a second reading, tries four such bugs on the
+# exam.)
 # </details>
 #
 # ## 16. Where to read more

@@ -11,8 +11,6 @@
 # standard deviation: how far they lie from their mean.
 #
 # <!-- weave: minutes -->
-# You will need about an hour.
-#
 # Letters: B rows in a batch, T tokens in a row, V tokens in the vocabulary, E numbers in an embedding, D
 # numbers for a token inside the encoder (its **width**).
 #
@@ -114,7 +112,7 @@ Picture(figure,
 # Still better: **"one place to the left" is the same rotation everywhere**. Turn each hand back by the angle
 # that it moves in one place, and the row of *any* place becomes the row before it. So a head that learns from
 # one pair of neighbours to look to the left has learned it for all. Random rows would have to learn it place
-# by place. (That is the reason; a gain on the exam is not proven. Lesson 04 compares ways to tell places.)
+# by place. (That is the reason; a gain on the exam is not proven.)
 
 # %%
 angle = torch.atan2(waves[1, :32], waves[1, 32:])  # what each hand moves in one place
@@ -168,7 +166,8 @@ line_panels({"spread of the signal": {"f(x) alone": plain[0], "x + f(x)": kept[0
 
 # %% [markdown]
 # Without the residual the first layers hear next to nothing of the loss. With it each factor is 1 plus
-# something, and the 1 is a way through past all twelve layers, for the signal and for the gradient.
+# something, and the 1 is a way through past all twelve layers, for the signal and for the gradient. (And without it
+# the tokens of a row become more and more alike, for each layer mixes them: section 15, for a second reading.)
 #
 # ## 5. Layer norm
 #
@@ -196,9 +195,9 @@ for vector in (x, 10 * x, x + 100):
 assert torch.allclose(norm(x), torch.tensor([-5 / 3, 1 / 3, 1 / 3, 1.0]))
 
 # %% [markdown]
-# The norm forgets how large a vector was and on which level; its *direction* goes on. `nn.LayerNorm` does
-# that, then multiplies by a **gain** and adds a **shift**, two learned vectors of D numbers that begin at 1
-# and 0. A tiny `eps` keeps it from dividing by 0.
+# The norm forgets how large a vector was and on which level; how its numbers lie around their mean goes on.
+# `nn.LayerNorm` does that, then multiplies by a **gain** and adds a **shift**, two learned vectors of D numbers
+# that begin at 1 and 0. A tiny `eps` keeps it from dividing by 0.
 
 # %%
 x = 3 + 5 * torch.randn(2, 7, 64)  # (B, T, D)
@@ -244,8 +243,10 @@ assert away < 1e-5
 # A **block** (or layer) is these parts in this order. `norm="post"` is the paper's: norm **after** the sum.
 # Later models (GPT-2 was a famous one) norm what goes *into* a part, and leave the sum alone: `norm="pre"`.
 #
-#     post   x -> attention -> + x -> norm ->         feed-forward -> + -> norm ->
-#     pre    x -> norm -> attention -> + x -> norm -> feed-forward -> + ->
+#     post   x -> attention -> + -> norm ->         feed-forward -> + -> norm ->
+#     pre    x -> norm -> attention -> + -> norm -> feed-forward -> + ->
+#
+# Each + adds what stood before the part (in *pre*, before its norm).
 #
 # Here it is as the package has it. It calls *your* `feed_forward`. `dropout` sets a share of the numbers to 0
 # while training. Our share is 0, the paper's .1.
@@ -285,17 +286,18 @@ line_panels({"begun with .02": small, "begun with 1 / root of D": right},
             "root of the width, all stay near 1.",
             xlabel="after layer", log=True, one_scale=True)
 
+# %% [markdown]
+# At width 64 nothing arrives. And .02 would be right for a width of 2,500, three times that of BERT-Base. So our
+# linear layers begin with 1 / root of the fan in, unless a preset says otherwise (`paper` says .02).
+
 # %%
 from electra_tutorial.model import start_weights  # weave: show
 
 # %% [markdown]
 # ## 9. Norm after, or norm before <!-- weave: second reading -->
 #
-# At width 64 nothing arrives. And .02 would be right for a width of 2,500, three times that of BERT. So our linear
-# layers begin with 1 / root of the fan in, unless a preset says otherwise (`paper` says .02).
-#
-# Which order of block and norm is better? **Guess first.** With `norm="pre"` nobody norms the sum. What
-# happens to it over twelve blocks?
+# Which is better, the norm after the sum, or before a part? **Guess first.** With `norm="pre"` nobody norms the
+# sum. What happens to it over twelve blocks?
 
 # %%
 def twelve(norm, width=128):
@@ -369,8 +371,8 @@ assert moved[0].all() and not moved[1, :6].any()
 #
 # Is this *the* encoder, the paper's, or something of our own fancy? The library `transformers` has an ELECTRA
 # that many have checked. With the same weights ours must give the same numbers. So we stir **all** weights of
-# the encoder you ran above (a forgotten bias of 0 would never show), copy them over, and compare.
-# `to_transformers` does the copying: it knows the names that each weight has there.
+# a new encoder of your class (a forgotten bias of 0 would never show), copy them over, and compare.
+# `to_transformers` does the copying: it knows the name that each weight has there.
 
 # %%
 from transformers import ElectraConfig, ElectraForPreTraining, ElectraModel
@@ -453,10 +455,10 @@ for std in (0.02, None):
 # Begun with .02, a wrong word is a private matter. Blocks change so little that hardly anything passes from
 # token to token, and hardly any gradient passes back. They can grow out of it. How long does that take?
 #
-# Here is a task of ELECTRA's kind, without a generator: in sentences of the course's grammar (lesson 01)
-# about one token in seven is exchanged for another token of the batch. Which ones? In `exchange`, `chosen`
-# is True at some places; `masked_scatter` writes a list of values into these places, one after the other.
-# In `learn`, the loss is that of a yes-or-no question (lesson 05), and the loop goes forward, backward,
+# Here is a task of ELECTRA's kind, without a generator: in sentences of a small grammar of the course's own (lesson
+# 04 says more of it) about one token in seven is exchanged for another token of the batch. Which ones? In
+# `exchange`, `chosen` is True at some places; `masked_scatter` writes a list of values into these places, one after
+# the other. In `learn`, the loss is that of a yes-or-no question (lesson 05), and the loop goes forward, backward,
 # step (lesson 04). Both runs see the same sentences with the same exchanges. (This is a training before its time.
 # You need not follow every line: the two runs differ in one number, how the weights begin.)
 
@@ -502,7 +504,7 @@ def learn(linear_std, steps, peak=1e-3):
     for step in range(steps):
         loss = loss_of(model, batches[step % len(batches)])
         loss.backward()
-        optimizer.param_groups[0]["lr"] = peak * min(1, (step + 1) / 80)  # the warm-up
+        optimizer.param_groups[0]["lr"] = peak * min(1, (step + 1) / 80)  # rises over 80 steps: the warm-up
         optimizer.step()
         optimizer.zero_grad()
         losses.append(loss.item())
@@ -535,12 +537,14 @@ line_panels({"loss (nats a token)": curves},
 # The run that began with .02 lay on the floor for its first 250 steps or so, while the other was learning. (We ran
 # it with three other seeds too: what it reached in 600 steps, the other had reached after 160 to 280.)
 #
-# That is no error of the paper's. It trains for a million steps, at widths from 256 on. A run of minutes at
-# width 64 cannot wait. (Nor is more always better: section 15 shows the other end.)
+# That is no error of the paper's. Its small model trains for a million steps, with a discriminator 256
+# wide. A run of minutes at width 64 cannot wait. (Nor is a larger start always better. Begun with 1 / root of the
+# fan in, every block makes the tokens of a row a little more alike, and with .02 hardly: section 15, for a second
+# reading.)
 #
 # ## 14. Count the parameters
 #
-# A **parameter** is a number that is learned. Code can count them. Count by hand first: who can do that knows
+# A **parameter** is a number that is learned. Code can count them. Count by hand first: whoever can do that knows
 # what is in a model. Begin with one layer.
 #
 # **Guess first,** and see behind the exercise: where do most parameters of our laptop size sit, in its
@@ -583,10 +587,10 @@ assert more == (512 - 128) * 128 + 2 * 128
 # %% [markdown]
 # ## 15. Break it <!-- weave: second reading -->
 #
-# **Forget the residual.** Here is the block of somebody who did. It runs, and all shapes are right. **Guess
-# first.** Each block mixes the tokens of a row a little more. What has become of twelve different tokens
-# after four such blocks? (The **cosine** of two vectors is 1 if they point the same way, and about 0 if
-# they have nothing to do with each other.)
+# **Forget the residual.** In the first cell of this section stands the block of somebody who did. It runs, and all
+# shapes are right. **Guess first.** Each block mixes the tokens of a row a little more. What has become of twelve
+# different tokens after four such blocks? (The **cosine** of two vectors is 1 if they point the same way, and about
+# 0 if they have nothing to do with each other.)
 
 # %%
 class Forgetful(Block):
@@ -620,7 +624,7 @@ assert wide[3] < 0.9 < wide[7] < wide[11]
 
 # %% [markdown]
 # First line: without residuals all tokens of a row become one vector, and from one vector the head reads one
-# number. Who must judge each token by itself cannot even begin. (Dong et al. 2021 proved it for attention
+# number. Whoever must judge each token by itself cannot even begin. (Dong et al. 2021 proved it for attention
 # alone.) The residual keeps a token itself.
 #
 # Now the other lines, both *with* residuals. Begun with 1 / root of the fan in, every block makes the tokens of a
@@ -691,7 +695,7 @@ assert torch.equal(block(x)[0], lazy(x)[0])
 #
 # <details><summary>5. All numbers that go into a layer norm are multiplied by ten. What comes out?</summary>
 #
-# The same as before. The norm keeps the direction and forgets the size.
+# The same as before. The norm keeps the pattern around the mean and forgets the size.
 # </details>
 #
 # <details><summary>6. Through which part do tokens hear of each other?</summary>
