@@ -108,7 +108,7 @@ EXPERIMENTS = {one.name: one for one in (
                rivals(PRESETS["tiny"]), budgets=BUDGETS, judges=("probes",), evaluations=2),
     Experiment("objectives-text", "the same on the course's text, with film reviews as a judge",
                rivals(PRESETS["tiny"].with_changes(**TEXT)), corpus="course", tokens=400_000, base=TEXT,
-               judges=("probes", "sentiment"), evaluations=1),
+               budgets=BUDGETS, judges=("probes", "sentiment"), evaluations=1),
     Experiment("sharing", "what generator and discriminator have in common", {
         "embeddings": {},
         "none": {"sharing": "none"},
