@@ -22,7 +22,8 @@ MOST_CELLS = 58  # but for sections that are for a second reading; the four of a
 MOST_IN_ALL = 75
 MOST_MINUTES = 70  # of a student's time, as `reading` estimates it
 MOST_LINES, SHORT = 22, 16  # of a code cell that is not woven; the second in lessons 00 to 05
-named = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+# scope: pytest asks all tests of one lesson after another, so that mostly one worker runs it, and once.
+named = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem, scope="session")
 
 
 @pytest.fixture(scope="session")
