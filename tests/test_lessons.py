@@ -18,8 +18,8 @@ from electra_tutorial.course.weave import MINUTES, NOTEBOOKS
 from electra_tutorial.errors import UserError
 
 LESSONS = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
-MOST_CELLS = 58  # but for sections that are for a second reading; the four of an exercise count as one
-MOST_IN_ALL = 75
+MOST_CELLS = 55  # but for sections that are for a second reading; the four of an exercise count as one
+MOST_IN_ALL = 70
 MOST_MINUTES = 70  # of a student's time, as `reading` estimates it
 MOST_LINES, SHORT = 22, 16  # of a code cell that is not woven; the second in lessons 00 to 05
 # scope: pytest asks all tests of one lesson after another, so that mostly one worker runs it, and once.

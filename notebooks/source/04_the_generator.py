@@ -58,7 +58,7 @@ for gap in GAPS:
 # And how would you choose 3 of 20 ordinary places? A coin for each place gives sometimes 0 and sometimes 7. Or draw
 # place numbers one by one, with `torch.randint`. **Guess first.** You draw 3 numbers, each from all 20 places.
 # In what share of such rounds do two of them fall on the same place, so that you hide fewer than you meant to?
-# (The first cell below makes the sentence that you will hide tokens of; the second draws.)
+# (The cell below makes the sentence that you will hide tokens of, and then draws.)
 
 # %%
 import torch
@@ -72,8 +72,6 @@ ids = torch.tensor([encoding.ids + [0, 0]])  # (B, T) = (1, 10), two places of p
 special = ids < len(SPECIAL_TOKENS)  # (B, T) bool
 print(*zip([*encoding.tokens, "[PAD]", "[PAD]"], ids[0].tolist(), strict=True))
 assert special.sum() == 4 and MASK_ID < len(SPECIAL_TOKENS)
-
-# %%
 torch.manual_seed(0)
 rounds = torch.randint(20, (10_000, 3)).sort(dim=1).values  # 10,000 rounds of 3 places
 twice = (rounds.diff(dim=1) == 0).any(dim=1).float().mean()
@@ -227,16 +225,14 @@ print("over no place:", F.cross_entropy(logits[:0], targets[:0]).item())
 # that two products in a row are not one; `norm`, a *layer norm*, brings the vector to one common length.
 #
 # In the code below `preset` holds all sizes (the next cell takes one), `attention_mask` says which places are real
-# tokens and not padding, and `return_attention` you may pass over.
+# tokens and not padding, and `return_attention` you may pass over. Tied means *one object*, not two tables with equal
+# numbers: a copy is equal until the first step and no longer, and counting the parameters shows which it is. (Lesson
+# 05 shares the table with the second network as well.)
+#
+# **Guess first.** What share of the generator's parameters is that table? The cell after the next counts them.
 
 # %%
 from electra_tutorial.model import Generator  # weave: show
-
-# %% [markdown]
-# Tied means *one object*, not two tables with equal numbers: a copy is equal until the first step and no longer, and
-# counting the parameters shows which it is. (Lesson 05 shares the table with the second network as well.)
-#
-# **Guess first.** What share of the generator's parameters is that table?
 
 # %%
 from electra_tutorial.presets import PRESETS
@@ -255,6 +251,10 @@ print(f"{count:,} parameters, {table.numel() / count:.0%} of them in the table;"
 # through the generator, and its loss back. The table has 8,192 rows. Into how many of them does a gradient flow?
 # And into how many if the output had a table of its own? (`reached` does what `forward` does, with the output's
 # table as an argument. Of 8 tokens two are hidden, so `[MASK]` stands there twice.)
+#
+# **Break it.** The cell ties an output to an embedding in three ways: it *copies* the numbers; it sets `.data`, so
+# that two parameters lie on the same numbers; it makes both one and the same object. **Guess first**: which are
+# still equal after one training step? Which after a change of number format, `.double()`?
 
 # %%
 short = ids[:, :8]  # without the padding
@@ -273,14 +273,6 @@ def reached(output_table):
 tied, untied = reached(table), reached(table.detach().clone())
 print(f"rows reached: tied {tied:,}, untied {untied:,}")
 assert untied <= 8 and tied == len(table)
-
-# %% [markdown]
-# Through the input only the tokens that stand there are reached. Through the output every word is: the right
-# one is pulled towards the place's vector, all others are pushed away a little.
-#
-# **Break it.** The cell ties an output to an embedding in three ways: it *copies* the numbers; it sets `.data`, so
-# that two parameters lie on the same numbers; it makes both one and the same object. **Guess first**: which are
-# still equal after one training step? Which after a change of number format, `.double()`?
 
 # %%
 def try_tie(tie):
@@ -307,6 +299,9 @@ for name, tie in TIES.items():
 assert after_step and after_double and parameters == 1
 
 # %% [markdown]
+# Through the input only the tokens that stand there are reached. Through the output every word is: the right
+# one is pulled towards the place's vector, all others are pushed away a little.
+#
 # A copy is tied for one moment. `.data =` is worse, because it looks right for longer: two parameters lie on
 # the same numbers, the optimiser moves them twice, and the first change of format takes them apart. Nothing
 # fails; the model is only worse. So never ask whether two tables are *equal*. Ask whether they are the same
@@ -319,6 +314,9 @@ assert after_step and after_double and parameters == 1
 # vocabulary. Many programs make all `(B, T, V)` scores, and tell `cross_entropy` by the target -100 which to
 # leave out. Our `forward` takes `chosen` and picks these places *before* that product. (`x[chosen]` with a bool
 # tensor `(B, T)` takes the N vectors at its True places, row by row: `(B, T, D)` becomes `(N, D)`.)
+#
+# **Guess first.** With 15 % of the places chosen: how much faster is the second, there and back? And how much
+# memory do its scores need?
 
 # %%
 batch = torch.randint(5, laptop.vocab_size, (50, 20))  # (B, T), a usual size
@@ -336,10 +334,6 @@ def loss_at_chosen():
 
 
 assert torch.isclose(loss_everywhere(), loss_at_chosen(), atol=1e-5)
-
-# %% [markdown]
-# **Guess first.** With 15 % of the places chosen: how much faster is the second, there and back? And how much
-# memory do its scores need?
 
 # %%
 import time
@@ -610,6 +604,9 @@ print(f"{STEPS} steps in {seconds:.0f} s: {losses[0]:.2f} -> {losses[-1]:.2f} na
 # - the **unigram** baseline is what it pays if it knows how often each word occurs and looks at nothing (lesson 01);
 # - the **best possible** is the grammar's own probability of the hidden word. Nobody can do better: what is left
 #   is chance. *Are* or *were*, who can know?
+#
+# **Guess first.** Between how many words is the best possible reader unsure, who knows the grammar by heart? And
+# yours?
 
 # %%
 from electra_tutorial.tokens import make_rows
@@ -637,10 +634,6 @@ levels = {"log V": math.log(V),
           "unigram": unigram_loss(unigram_counts(grammar_rows, V), targets.numpy()),
           "best possible": -sum(map(math.log, best)) / len(best)}
 assert levels["best possible"] < levels["unigram"] < levels["log V"]
-
-# %% [markdown]
-# **Guess first.** Between how many words is the best possible reader unsure, who knows the grammar by heart? And
-# yours?
 
 # %%
 from electra_tutorial.course.check import expect

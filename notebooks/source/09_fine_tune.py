@@ -340,23 +340,16 @@ assert all(one.context[one.start:].startswith(one.answer) for one in questions.t
 # %% [markdown]
 # The model reads both at once, `[CLS] question [SEP] context [SEP]`, and the head gives each piece two numbers:
 # does the answer begin here, does it end here? It is one matrix, `(D, 2)`, and the loss is that of a choice among T
-# places, made twice. (Below it reads a sentence of section 1: any will do, for the head knows nothing yet.)
+# places, made twice. The pair with the highest sum wins; an end before its start is no pair.
 
 # %%
 from electra_tutorial.finetune import SpanReader  # weave: show
 
 # %%
-untaught = SpanReader(body)(ids)[0]  # (T, 2)
-for piece, (begins, ends) in zip(tokenizer.encode("What a warm and funny film.").tokens, untaught, strict=True):
-    print(f"{piece:8} begins here {begins:5.2f}, ends here {ends:5.2f}")
-
-# %% [markdown]
-# Two lists of T numbers. The pair with the highest sum wins; an end before its start is no pair.
-
-# %%
 from electra_tutorial.finetune import best_span  # weave: exercise
 
 # %%
+assert SpanReader(body)(ids).shape == (*ids.shape, 2)  # two numbers a token
 begins, ends = torch.tensor([0.0, 0.0, 5.0]), torch.tensor([4.0, 1.0, 0.0])
 assert (begins.argmax().item(), ends.argmax().item()) == (2, 0)  # each alone: it ends before it begins
 assert best_span(begins, ends, longest=3) == (2, 2)
@@ -389,15 +382,11 @@ assert span_f1(["lima"], ["port", "louis"]) == 0
 # longest run of words that the question does not have.
 
 # %%
-from electra_tutorial.finetune import overlap_answer, score_answers
+from electra_tutorial.finetune import finetune_questions, overlap_answer, score_answers
 
 exact, f1 = score_answers([overlap_answer(one.question, one.context) for one in questions.test], questions.test)
 print(f"the rival: exact {exact.mean():.3f}, F1 {f1.mean():.3f}")
 assert (exact <= f1 + 1e-9).all()
-
-# %%
-from electra_tutorial.finetune import finetune_questions
-
 reading = replace(Recipe(), epochs=full_or_fast(6, 1), looks=full_or_fast(6, 1))
 reader = finetune_questions(electra, tokenizer, questions, reading, tell=say)
 print(f"exact {reader.score:.3f}, interval {reader.interval[0]:.3f} to {reader.interval[1]:.3f}; "
@@ -450,8 +439,6 @@ wanted = [int(torch.tensor(one)[starts].argmax()) for one, starts in zip(labels,
 chance = sum(1 / (len(starts) - 1) for starts in places) / len(places)
 second = found(raw, [place + 1 for place in wanted])  # the other of the two that changed places
 print(f"chance {chance:.3f}; P(replaced), not fine-tuned: {found(raw, wanted):.3f}, and the second {second:.3f}")
-
-# %%
 tagger = finetune_tags(electra, tokenizer, swaps, replace(Recipe(), epochs=full_or_fast(4, 1), looks=2), tell=say)
 print(f"fine-tuned: {tagger.score:.3f}, interval {tagger.interval[0]:.3f} to {tagger.interval[1]:.3f}")
 expect(tagger.score > 2 * chance, "It finds words out of place.")
@@ -475,15 +462,15 @@ expect(tagger.score > 2 * chance, "It finds words out of place.")
 #
 # **Guess first.** Reviews, words out of place, answers: for which of the three does pre-training pay, and with how
 # many examples most?
+#
+# Below the table stands one claim at a time. *Apart* means that every seed of the one is above every seed of the
+# other.
 
 # %%
 from electra_tutorial.views.tuning import examples_picture
 
 print(results_table("examples"))
 examples_picture()
-
-# %% [markdown]
-# **Now one claim at a time.** *Apart* means that every seed of the one is above every seed of the other.
 
 # %%
 lines, verdicts = read_results(results_path("examples")), {}

@@ -133,9 +133,9 @@ print(f"the draw has the type {draw.dtype}; it carries a gradient: {draw.require
 assert not draw.requires_grad
 
 # %% [markdown]
-# With the same random numbers the reward stays where it is, and then jumps (or, as with seed 2, never does). The slope
-# of such a staircase is 0 nearly everywhere, so its gradient says nothing. In a GAN for images this does not happen: a picture is made of
-# numbers, and a number can move a little. Text is made of whole tokens.
+# With the same random numbers the reward stays where it is, and then jumps (or, as with seed 2, never does). The
+# slope of such a staircase is 0 nearly everywhere, so its gradient says nothing. In a GAN for images this does not
+# happen: a picture is made of numbers, and a number can move a little. Text is made of whole tokens.
 #
 # Yet the *mean* reward over all draws is smooth: the sum over tokens of probability times reward.
 
@@ -164,8 +164,9 @@ assert true_gradient[2] == true_gradient.max(), "Up with the token that pays mos
 # to pass through the draw. The reward enters as a plain number.
 #
 # So two things are to be written. First, what is a sample paid? If ELECTRA's generator were to fool the
-# discriminator, its gain would be the discriminator's loss at that place. Second, a loss whose gradient is the policy gradient. (It takes a `baseline`, a
-# number that is subtracted from each reward. What that is good for you will see; until then it is 0.)
+# discriminator, its gain would be the discriminator's loss at that place. Second, a loss whose gradient is the
+# policy gradient. (It takes a `baseline`, a number that is subtracted from each reward. What that is good for you
+# will see; until then it is 0.)
 
 # %%
 from electra_tutorial.ablations import rewards  # weave: exercise
@@ -371,11 +372,12 @@ ends_figure(some, ("generator_accuracy", "generator_entropy"), "What the generat
 # the ordinary tokens of the evaluation, which hides 15 % whatever training hid. The
 # last line asks what section 7 explains: what the discriminator's vectors know.
 #
-# The adversarial generator guesses worse than ELECTRA's, as in the paper: nobody told it what was right. It guesses worse than the word counts
-# of the random fakes, too. But the paper saw a low entropy, and here it is the highest of the three. This generator
-# has hardly left its start. To put all probability on one token takes training, and here there were under 800 steps
-# of it, each with a reward for a single draw a place. What the paper saw may come after a stage that these runs do
-# not leave. The discriminator has not suffered for it, so far: on the last line the bands overlap.
+# The adversarial generator guesses worse than ELECTRA's, as in the paper: nobody told it what was right. It guesses
+# worse than the word counts of the random fakes, too. But the paper saw a low entropy, and here it is the highest
+# of the three. This generator has hardly left its start. To put all probability on one token takes training, and
+# here there were under 800 steps of it, each with a reward for a single draw a place. What the paper saw may come
+# after a stage that these runs do not leave. The discriminator has not suffered for it, so far: on the last line
+# the bands overlap.
 #
 # ## 6. Between BERT and ELECTRA
 #
@@ -392,9 +394,9 @@ ends_figure(some, ("generator_accuracy", "generator_entropy"), "What the generat
 # (BERT leaves a tenth of the chosen tokens as they are and exchanges a tenth at random, so that it sees more than
 # `[MASK]`. The paper finds that this is not enough, and here it is left out.)
 #
-# 85 % of the answers of All-Tokens MLM stand before its eyes, and to learn to name each of them among V tokens would be
-# work for nothing. So it has a **copy gate**: with probability c it takes what it sees, and else it names a token
-# (`copy_loss` in `electra_tutorial/ablations.py`).
+# 85 % of the answers of All-Tokens MLM stand before its eyes, and to learn to name each of them among V tokens
+# would be work for nothing. So it has a **copy gate**: with probability c it takes what it sees, and else it names
+# a token (`copy_loss` in `electra_tutorial/ablations.py`).
 #
 # Who learns from this sentence? Let each objective read it once, and count the tokens whose vector gets a gradient
 # from the large model's loss. 15 % are chosen: 2 of the 11 between `[CLS]` and `[SEP]`.
@@ -432,17 +434,17 @@ assert teach["all-tokens"] == teach["electra"] == 13
 #
 # ## 7. Eight objectives, judged alike
 #
-# They have different heads, so no head can be the judge. Each large model's heads are taken off, its weights
-# stand still, and a linear classifier on its vectors (a **linear probe**) learns from one half of the exam and is
-# judged on the other half (`electra_tutorial/feature_probes.py`). *Easy*: which word was exchanged for a random one? *Medium*: for one
-# like it? *Pairs*: which of two sentences is good? Chance is 0.5.
+# They have different heads, so no head can be the judge. Each large model's heads are taken off, its weights stand
+# still, and a linear classifier on its vectors (a **linear probe**) learns from one half of the exam and is judged
+# on the other half (`electra_tutorial/feature_probes.py`). *Easy*: which word was exchanged for a random one?
+# *Medium*: for one like it? *Pairs*: which of two sentences is good? Chance is 0.5.
 #
 # **Equal tokens, or equal time?** Naming tokens needs a product with the whole vocabulary, a generator needs time
 # of its own, BERT's objective needs none. So there are two races: on as many *tokens* as ELECTRA, and for as many
 # *seconds of the processor* as ELECTRA took. The second is the fair one, and the first shows what a token teaches.
-# The seconds are the processor's own, and how many tokens they will be enough for is reckoned from the first race. So
-# they did not come out quite equal: compare the last column. ELECTRA had 14 on average and its rivals 14 to 16, All-Tokens
-# MLM 18, so the race leans a little to the rivals.
+# The seconds are the processor's own, and how many tokens they will be enough for is reckoned from the first race.
+# So they did not come out quite equal: compare the last column. ELECTRA had 14 on average and its rivals 14 to 16,
+# All-Tokens MLM 18, so the race leans a little to the rivals.
 #
 # **Guess first.** The paper's order is ELECTRA 85.0, All-Tokens MLM 84.3, Replace-MLM and ELECTRA 15 % 82.4, BERT
 # 82.2 (mean GLUE score of a network of the size of BERT-Base, table 5). Which of these gaps can show at our size?
@@ -479,16 +481,17 @@ for budget, some in budgets.items():
 #   random fakes were trained to see.
 # - The adversarial one overlaps with ELECTRA everywhere, in both races. So these runs do not show that adversarial
 #   training is worse, and not that it is better.
-# - Random fakes are ahead of ELECTRA on *easy*: whoever trains on random words finds random words. On *medium* they are
-#   behind at equal tokens. At equal time they read half as much again, for no generator costs them anything, and overlap.
+# - Random fakes are ahead of ELECTRA on *easy*: whoever trains on random words finds random words. On *medium* they
+#   are behind at equal tokens. At equal time they read half as much again, for no generator costs them anything,
+#   and overlap.
 #
 # Read it with care. *Apart* is a few seeds of one small network on one small language. *Overlap* means that they
-# cannot tell: three of the paper's four gaps between neighbours are under one point of GLUE, and the seed alone moves
-# ELECTRA-Small by about half a point (14 pre-trainings: see section 14). And where our runs contradict the paper, look
-# for what differs before you believe them. The paper judges by eight tasks of understanding, after fine-tuning. Our
-# language has 2,000 words and a grammar that a page could hold. Our runs are under a thousand steps long, and
-# objectives may overtake each other later. The numbers of the preset (learning rate, λ, and 25 % hidden, also for
-# "ELECTRA 15 %") were chosen for ELECTRA, not for its rivals.
+# cannot tell: three of the paper's four gaps between neighbours are under one point of GLUE, and the seed alone
+# moves ELECTRA-Small by about half a point (14 pre-trainings: see section 14). And where our runs contradict the
+# paper, look for what differs before you believe them. The paper judges by eight tasks of understanding, after
+# fine-tuning. Our language has 2,000 words and a grammar that a page could hold. Our runs are under a thousand
+# steps long, and objectives may overtake each other later. The numbers of the preset (learning rate, λ, and 25 %
+# hidden, also for "ELECTRA 15 %") were chosen for ELECTRA, not for its rivals.
 
 # %%
 AHEAD = (("ELECTRA", "BERT (MLM)"), ("ELECTRA", "ELECTRA 15 %"), ("All-Tokens MLM", "BERT (MLM)"),
@@ -503,11 +506,11 @@ for some in budgets.values():
 print("That is what the runs say.")
 
 # %% [markdown]
-# **The same on real text.** Is it only the grammar that says so? Here are all eight on the course's sentences: 400,000
-# tokens again or as many seconds, with a network twice as wide, a layer more and four times the vocabulary
-# (`electra-tutorial experiment objectives-text`).
-# And with two judges more, which are nobody's home game: film reviews, thumbs up or down (lesson 09). *probe_sentiment*
-# is a linear probe on the frozen vectors, *sentiment* the accuracy after fine-tuning on a thousand reviews.
+# **The same on real text.** Is it only the grammar that says so? Here are all eight on the course's sentences:
+# 400,000 tokens again or as many seconds, with a network twice as wide, a layer more and four times the vocabulary
+# (`electra-tutorial experiment objectives-text`). And with two judges more, which are nobody's home game: film
+# reviews, thumbs up or down (lesson 09). *probe_sentiment* is a linear probe on the frozen vectors, *sentiment* the
+# accuracy after fine-tuning on a thousand reviews.
 #
 # **Guess first.** Which of the claims that held on the grammar will hold here?
 
@@ -525,20 +528,20 @@ claim = KEYS[0], "All-Tokens MLM", "BERT (MLM)"
 assert verdict(text["tokens"], *claim) == "apart" and verdict(text["time"], *claim).endswith("other way round")
 
 # %% [markdown]
-# The main point holds on real text: on *easy* and *medium* ELECTRA is ahead of BERT, of ELECTRA 15 % and of two-stage,
-# apart, in both races. Whoever is asked at every place knows more. At equal tokens All-Tokens MLM is ahead of BERT, too.
-# At equal *time* it is behind on *easy*: it names a token out of 8,192 at every place, which costs three times what
-# ELECTRA's yes or no costs, so it reads a third of the text. Here you see what it is worth to ask for one
-# number a token.
+# The main point holds on real text: on *easy* and *medium* ELECTRA is ahead of BERT, of ELECTRA 15 % and of
+# two-stage, apart, in both races. Whoever is asked at every place knows more. At equal tokens All-Tokens MLM is
+# ahead of BERT, too. At equal *time* it is behind on *easy*: it names a token out of 8,192 at every place, which
+# costs three times what ELECTRA's yes or no costs, so it reads a third of the text. Here you see what it is worth
+# to ask for one number a token.
 #
 # The rest does not look like the paper:
 #
 # - The adversarial one is nowhere behind ELECTRA, though its generator does not even guess as well as the word counts
 #   of the random fakes (`mlm_loss`). At this length weak fakes will do. That good fakes are better can only show once
 #   a generator has become good.
-# - Film reviews hardly tell the eight apart: the frozen vectors are near chance, whatever was asked, and fine-tuning
-#   on a thousand reviews ends within the noise (ELECTRA 15 % a little behind ELECTRA). 400,000 tokens teach nothing of
-#   opinions, nor do 34 million (lesson 09). *Pairs* say little, as on the grammar.
+# - Film reviews hardly tell the eight apart: the frozen vectors are near chance, whatever was asked, and
+#   fine-tuning on a thousand reviews ends within the noise (ELECTRA 15 % a little behind ELECTRA). 400,000 tokens
+#   teach nothing of opinions, nor do 34 million (lesson 09). *Pairs* say little, as on the grammar.
 #
 # How does the exam itself go? A model that *names* tokens can sit it too: it suspects a token that it finds unlikely.
 # BERT's has to hide each token in turn for that, T readings for a sentence of T tokens.
@@ -554,10 +557,10 @@ for name, tokens in sorted(speed.items(), key=lambda one: -one[1]):
 assert all(tokens > 0 for tokens in speed.values())
 
 # %% [markdown]
-# BERT's, on *medium* and on *pairs*, apart. A likely reason: it looks at each word with all the others in sight, one
-# reading a word, and asks how likely it is. ELECTRA answers for all words in one reading. Its *vectors* were better in
-# the table before, and those are what is kept for other tasks. Lesson 09, section 12, compares the two ways on minimal
-# pairs once more, with the generator and the discriminator of the model that comes with the course.
+# BERT's, on *medium* and on *pairs*, apart. A likely reason: it looks at each word with all the others in sight,
+# one reading a word, and asks how likely it is. ELECTRA answers for all words in one reading. Its *vectors* were
+# better in the table before, and those are what is kept for other tasks. Lesson 09, section 12, compares the two
+# ways on minimal pairs once more, with the generator and the discriminator of the model that comes with the course.
 
 # %% [markdown]
 # ## 8. What the two networks share <!-- weave: second reading -->
@@ -600,8 +603,8 @@ for key in ("probe_easy_auc", "probe_medium_auc"):
 # %% [markdown]
 # ## 9. One run of section 7, live
 #
-# Run one of the eight objectives here, with the settings and the seed of a shipped run at equal tokens. It takes about
-# half a minute, on a slow machine more. Any name in the list will do.
+# Run one of the eight objectives here, with the settings and the seed of a shipped run at equal tokens. It takes
+# about half a minute, on a slow machine more. Any name in the list will do.
 
 # %%
 from electra_tutorial.experiments import EXPERIMENTS, run_variant
@@ -666,13 +669,14 @@ for what, texts in changed.items():
 expect(changed["replaced"] > 0.7, "It notices a replaced word: that is what it was trained for.")
 
 # %% [markdown]
-# So what the article says of word order and of missing words is often right in its outcome, and wrong in its reason: it is a
-# *by-product*. A word in the wrong place looks like a word that does not belong. Sometimes the changed sentence is as
-# good as the original one ("the old man" without "old"): no detector should notice that.
+# So what the article says of word order and of missing words is often right in its outcome, and wrong in its
+# reason: it is a *by-product*. A word in the wrong place looks like a word that does not belong. Sometimes the
+# changed sentence is as good as the original one ("the old man" without "old"): no detector should notice that.
 #
 # ## 11. The article says
 #
-# Every claim it makes on ELECTRA, and where you can test it. (Cells are counted without the one that asks for the kernel.)
+# Every claim it makes on ELECTRA, and where you can test it. (Cells are counted without the one that asks for the
+# kernel.)
 #
 # | the article says | what is so | tested in |
 # |---|---|---|
