@@ -4,7 +4,7 @@
 # # 04 · The generator
 #
 # **What you will be able to do.** Hide words of a sentence the way ELECTRA does. Build the small network that
-# guesses them, its *generator*, and train it in a loop of twenty lines, three of whose parts you write. Say how
+# guesses them, its *generator*, and train it in a loop of twenty lines, whose masking and whose step you write. Say how
 # unsure a language model is, in a number that a friend understands. Draw from its guesses, and tell why ELECTRA
 # must draw and never take the best one.
 #
@@ -87,11 +87,14 @@ assert abs(twice - (1 - 19 / 20 * 18 / 20)) < 0.02
 # always as many as you want, never one twice. Special places get a number above all others. The first `argsort`
 # says which place is first in line, which second; the second turns that round: where in the line does each
 # place stand? Check it with the numbers below.
+#
+# How many are wanted? At a rate of 25 %, 1.5 of these six: rounded, and at least 1. One half goes up, so .5 is
+# added before `floor`: `round`, in Python and in PyTorch, goes to the even number and makes 2 of 2.5.
 
 # %%
 lottery = torch.tensor([[9.0, 0.7, 0.2, 0.9, 0.4, 0.1, 0.8, 9.0, 9.0, 9.0]])  # (B, T)
 in_line = lottery.argsort(dim=1).argsort(dim=1)  # (B, T), 0 = the smallest number
-chosen = in_line < 2
+chosen = in_line < 2  # 1.5 + .5
 print("place in the line:", in_line.tolist()[0])
 print("hidden:", [encoding.tokens[i] for i in chosen[0].nonzero().flatten()])
 assert chosen.sum() == 2 and not (chosen & special).any()
@@ -514,10 +517,16 @@ print(f"P(are) = {guess_probability(sentence, 5):.2f}")
 # A training step moves each weight a little against its gradient. The **learning rate** says how far, and it
 # changes on the way. At the start the optimiser knows little of how steep things are, so the first steps must
 # be short: the **warm-up**. Towards the end the weights should settle, so the steps get shorter again. Both
-# together are the **schedule**.
+# together are the **schedule**. Sketch it before you run the cell: 1,000 steps, of which a twentieth warms up.
 
 # %%
-from electra_tutorial.training import learning_rate  # weave: exercise
+from electra_tutorial.training import learning_rate
+from electra_tutorial.views.panels import line_panels
+
+rates = [learning_rate(step, 1000, 2e-3, 0.05) for step in range(1000)]
+line_panels({"the learning rate": {"schedule": rates}},
+            "The rate climbs in a straight line to .002 within the first 50 steps, and falls "
+            "in a straight line to 0 at the last.", xlabel="step")
 
 # %% [markdown]
 # Now and then a batch is odd, and its gradient is ten times longer than usual. One such step can throw away what a
@@ -637,7 +646,6 @@ assert levels["best possible"] < levels["unigram"] < levels["log V"]
 
 # %%
 from electra_tutorial.course.check import expect
-from electra_tutorial.views.panels import line_panels
 
 levels["yours"] = heldout_loss(generator)
 for name, loss in {"untrained": heldout_loss(my_training()[0]), **levels}.items():
@@ -652,6 +660,15 @@ line_panels({"nats a hidden word": {"each batch": losses, **lines}},
 # %% [markdown]
 # The first fall, down to the unigram line, is cheap: word frequencies. What lies between that line and the best
 # possible is *language*: which words go together, what agrees with what, where in the sentence you are.
+
+# %% [markdown]
+# ### Write the schedule <!-- weave: second reading -->
+#
+# One part of the loop was handed to you: the learning rate of each step. Write it. What trains from here on
+# uses yours.
+
+# %%
+from electra_tutorial.training import learning_rate  # weave: exercise
 
 # %% [markdown]
 # ### Is your loop the real one? <!-- weave: second reading -->

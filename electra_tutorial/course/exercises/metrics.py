@@ -11,7 +11,7 @@ nan = float("nan")
 # --- roc_auc --------------------------------------------------------------------------------------
 
 roc_auc = Exercise(
-    metrics.roc_auc, lesson=5, difficulty=3, minutes=15,
+    metrics.roc_auc, lesson=5, difficulty=2, minutes=10,
     task="""
         The chance that a replaced token scores higher than an original one, over all pairs of the two; a
         tie counts one half. `scores` `(N,)` are numbers, `labels` `(N,)` bool, True = replaced. Return a

@@ -8,7 +8,7 @@ from electra_tutorial.tokens import CLS_ID, MASK_ID, PAD_ID, SEP_ID
 # --- mask_tokens ----------------------------------------------------------------------------------
 
 mask_tokens = Exercise(
-    objective.mask_tokens, lesson=4, difficulty=3, minutes=15, draws=True,
+    objective.mask_tokens, lesson=4, difficulty=3, minutes=12, draws=True,
     task="""
         Choose places in each row and hide them behind `mask_id`. `ids` is `(B, T)`; `special` `(B, T)` is
         True at places that are never chosen. A row with n ordinary places gets n · `rate` chosen ones,
@@ -149,7 +149,7 @@ def made_in_place(call, name):
 # --- sample_tokens --------------------------------------------------------------------------------
 
 sample_tokens = Exercise(
-    objective.sample_tokens, lesson=4, difficulty=2, minutes=10, draws=True,
+    objective.sample_tokens, lesson=4, difficulty=2, minutes=8, draws=True,
     task="""
         Draw one token for each row of `logits` `(N, V)`, each with its probability under softmax(logits /
         `temperature`). Temperature 0 takes the likeliest. Compute in float32, whatever precision comes in.
