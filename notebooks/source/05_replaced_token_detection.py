@@ -5,8 +5,8 @@
 #
 # **What you will be able to do.** Write every step of ELECTRA's game between the generator's draw and the
 # joint loss. Say, with gradients on the table, who learns what from a sentence. Judge a detector without
-# being fooled by its accuracy, its loss or its recall. Recognise bugs by the damage they do: one now, four in a
-# second reading.
+# being fooled by its accuracy, its loss or its recall. And, in a second reading, recognise five bugs by the damage
+# they do.
 #
 # **What you need to know.** Some tokens of a sentence, chosen by chance, are hidden behind `[MASK]`, and a
 # *generator* gives every token of the vocabulary a probability to have stood there (lesson 04). One token is
@@ -258,6 +258,9 @@ line_panels({"nats a token": {"always the same P": valley, "ours": [own_loss] * 
 # Trained for an hour and a half, and its accuracy is about that of not reading at all. Yet in lesson 00 it saw at
 # once that *she have* does not fit. So accuracy asks the wrong question. And a loss says little without its floor:
 # the valley is flat at the bottom, and all that was learned lies between the dotted and the dashed line.
+
+# %% [markdown]
+# ### The share of fakes, put right <!-- weave: second reading -->
 #
 # It is judged a little unfairly, too. In its training more tokens were fake, so it says *replaced* too readily here.
 # That can be mended without teaching it anything: take from each logit by how much its mean P is too high, in
@@ -278,7 +281,8 @@ expect(loss < own_loss, "Mended, it pays less.")
 # %% [markdown]
 # The loss falls by a good part of what had been learned, and the accuracy gains next to nothing. What it knows about
 # tokens did not change by one bit. Both numbers mix that with how common it takes fakes to be.
-#
+
+# %% [markdown]
 # ## 6. A measure that cannot be bribed
 #
 # Take one fake and one original token, at random. Which of the two has the higher score? The share of such
@@ -387,45 +391,7 @@ line_panels({"while the mini ELECTRA was trained": measures},
 # of them crosses .5. That is why the course colours its strips against the base rate, the share of fakes, and not
 # against .5.
 #
-# ## 8. Break it: what counts as a token?
-#
-# Rows of a batch have different lengths. The short ones are filled up with `[PAD]`, and each begins with
-# `[CLS]` and ends with `[SEP]`. None of these is ever replaced. Suppose you forget to leave them out.
-#
-# **Guess first.** What becomes of the AUC if `[CLS]` and `[SEP]` count? And if padding counts, too? (Nobody
-# ever taught the discriminator anything about padding.) And of the *loss* of one sentence, if it is filled up
-# to 26 or 52 tokens and the mean is taken over all?
-
-# %%
-from electra_tutorial.evaluation import pad
-
-rows, real = pad(heldout[::8])  # (B, T): long and short together; True = real
-ordinary = real & (rows > 4)  # the special tokens have the ids 0 to 4
-with torch.no_grad():
-    step = electra(rows, real)  # a whole step of the game, and what came of it
-as_judged, truth = step.discriminator_logits, step.labels  # (B, T)
-called_original = as_judged.masked_fill(~real, -10.0)  # had padding been in the loss
-
-# %%
-for name, x, counted in (("ordinary tokens", as_judged, ordinary),
-                         ("+ [CLS] and [SEP]", as_judged, real),
-                         ("+ padding, as judged", as_judged, rows >= 0),
-                         ("+ padding, called original", called_original, rows >= 0)):
-    print(f"{name:27} {counted.float().mean():4.0%} of the places, "
-          f"AUC {roc_auc(x[counted].numpy(), truth[counted].numpy()):.3f}")
-for length in (13, 26, 52):
-    print(f"our 13 tokens in a row of {length}: loss over real tokens "
-          f"{costs.mean():.3f}, over all {costs.sum() / length:.3f}")
-
-# %% [markdown]
-# The same model, the same sentences, and the AUC is whatever you like: it measures what was said of padding. And
-# the loss of our sentence halves when a longer one stands in its batch. So does its gradient: a token
-# teaches less because its neighbour is long.
-#
-# So: a **score** counts ordinary tokens alone. The training **loss** counts every *real* token, as the released
-# code's does, `[CLS]` and `[SEP]` included, and never padding.
-#
-# ## 9. The joint loss, and why 50
+# ## 8. The joint loss, and why 50
 #
 # Both networks are trained at once, with one number: the generator's loss plus **λ** (lambda) times the
 # discriminator's. The paper takes λ = 50, picked out of 1, 10, 20, 50 and 100 in early experiments (appendix A).
@@ -435,16 +401,21 @@ from electra_tutorial.objective import electra_loss  # weave: exercise
 
 # %% [markdown]
 # That was the last part. Here is the whole step in your own functions, and beside it `Electra`, which does
-# the same in its `forward`. With the same random numbers both must come to the same losses.
+# the same in its `forward`. With the same random numbers both must come to the same losses. Rows have different
+# lengths here, and `[PAD]` fills the short ones: the discriminator's mean is taken over the *real* tokens, and never
+# over padding (section 10 shows what becomes of it otherwise).
 #
 # **Guess first.** The generator chooses among thousands of tokens, the discriminator between two answers. How
 # many times larger is the one loss? And how many times longer is its gradient, at the tables of embeddings that
 # both networks share?
 
 # %%
+from electra_tutorial.evaluation import pad
 from electra_tutorial.model import forbid_special
 from electra_tutorial.objective import mask_tokens, sample_tokens
 
+rows, real = pad(heldout[::8])  # (B, T): long and short together; True = real
+ordinary = real & (rows > 4)  # the special tokens have the ids 0 to 4
 rng, preset = torch.Generator().manual_seed(1), electra.preset.with_changes(odd_share=0.0)
 electra.preset = preset  # every fake is drawn in one way, as in the paper
 rate, keep = preset.mask_rate, preset.keep
@@ -493,7 +464,7 @@ for name, model in (("fresh", Electra(electra.preset)), ("trained", electra)):
 # fresh model they are not. λ is chosen for the long run.) Unweighted, the tables would listen to the generator.
 # With 50 they listen to both, and more to the discriminator: that is the model you keep.
 #
-# ## 10. Who gets which gradient
+# ## 9. Who gets which gradient
 #
 # You may have read that this is *adversarial training* (对抗训练): the generator is rewarded for fooling the
 # discriminator, whose verdict "guides the generator" (指导生成器改进). That would be a **GAN** (generative
@@ -542,6 +513,41 @@ assert torch.equal(*own)
 # What the sharing does: the shared tables belong to both, so both losses move them. That is the one place where
 # the two meet. (The paper tried the adversarial way as well, by reinforcement learning, which needs no gradient
 # through the draw. It did worse: section 3.2, figure 3, and appendix F. Lesson 10 runs it.)
+
+# %% [markdown]
+# ## 10. Break it: what counts as a token? <!-- weave: second reading -->
+#
+# The short rows of a batch are filled up with `[PAD]`, and each begins with `[CLS]` and ends with `[SEP]`. None of
+# these is ever replaced. Suppose you forget to leave them out.
+#
+# **Guess first.** What becomes of the AUC if `[CLS]` and `[SEP]` count? And if padding counts, too? (Nobody
+# ever taught the discriminator anything about padding.) And of the *loss* of one sentence, if it is filled up
+# to 26 or 52 tokens and the mean is taken over all?
+
+# %%
+with torch.no_grad():
+    step = electra(rows, real)  # a whole step of the game, and what came of it
+as_judged, truth = step.discriminator_logits, step.labels  # (B, T)
+called_original = as_judged.masked_fill(~real, -10.0)  # had padding been in the loss
+
+# %%
+for name, x, counted in (("ordinary tokens", as_judged, ordinary),
+                         ("+ [CLS] and [SEP]", as_judged, real),
+                         ("+ padding, as judged", as_judged, rows >= 0),
+                         ("+ padding, called original", called_original, rows >= 0)):
+    print(f"{name:27} {counted.float().mean():4.0%} of the places, "
+          f"AUC {roc_auc(x[counted].numpy(), truth[counted].numpy()):.3f}")
+for length in (13, 26, 52):
+    print(f"our 13 tokens in a row of {length}: loss over real tokens "
+          f"{costs.mean():.3f}, over all {costs.sum() / length:.3f}")
+
+# %% [markdown]
+# The same model, the same sentences, and the AUC is whatever you like: it measures what was said of padding. And
+# the loss of our sentence halves when a longer one stands in its batch. So does its gradient: a token
+# teaches less because its neighbour is long.
+#
+# So: a **score** counts ordinary tokens alone. The training **loss** counts every *real* token, as the released
+# code's does, `[CLS]` and `[SEP]` included, and never padding.
 
 # %% [markdown]
 # ## 11. Break it: three bugs that train well <!-- weave: second reading -->
@@ -736,7 +742,7 @@ line_panels({"loss of a fake": loss_of, "size of its gradient": slope_of},
 # **What differs from the paper at this scale.** The game is the same. Our presets for short runs hide 25 % of
 # the tokens in training instead of 15 % (as the paper's largest model does, appendix A), so fakes are more common
 # there than in the evaluation above, which hides 15 %. They also draw half of the fakes at a temperature of 1.5, so
-# that the detector meets odd ones as well as likely ones; the draws in section 9 are the paper's. Our generator is
+# that the detector meets odd ones as well as likely ones; the draws in section 8 are the paper's. Our generator is
 # lucky less often than a large one. One sentence stands in a row.
 #
 # **Where to read more.** The ELECTRA paper (Clark et al. 2020, arXiv 2003.10555): section 2 is this lesson,
