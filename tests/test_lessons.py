@@ -150,7 +150,8 @@ def test_a_lesson_is_short_and_so_are_its_cells(path):
     cells = [cell for cell in cells if not re.match("exercise-.*-(task|check|help)$", cell.id)]
     assert len(cells) <= MOST_IN_ALL
     assert sum(TAG not in cell.metadata.get("tags", []) for cell in cells) <= MOST_CELLS
-    assert int(re.search(r"\*\*Your time:\*\* about (\d+) minutes", prose(path))[1]) <= MOST_MINUTES[int(path.name[:2])]
+    minutes = int(re.search(r"\*\*Your time:\*\* about (\d+) minutes", prose(path))[1])
+    assert minutes <= MOST_MINUTES[int(path.name[:2])]
     own = [cell.source for cell in cells
            if cell.cell_type == "code" and not cell.id.startswith(("show-", "exercise-"))]
     lines = [len(source.splitlines()) for source in own]

@@ -4,9 +4,9 @@
 # # 04 · The generator
 #
 # **What you will be able to do.** Hide words of a sentence the way ELECTRA does. Build the small network that
-# guesses them, its *generator*, and train it in a loop of twenty lines, whose masking and whose step you write. Say how
-# unsure a language model is, in a number that a friend understands. Draw from its guesses, and tell why ELECTRA
-# must draw and never take the best one.
+# guesses them, its *generator*, and train it in a loop of twenty lines, whose masking and whose step you write.
+# Say how unsure a language model is, in a number that a friend understands. Draw from its guesses, and tell why
+# ELECTRA must draw and never take the best one.
 #
 # **What you need to know.** What a token and a tensor are. If you come from lesson 00: a sentence is cut into
 # *pieces* of a vocabulary, each piece is a whole number (its *id*), `[CLS]` and `[SEP]` stand around the
@@ -518,24 +518,15 @@ print(f"P(are) = {guess_probability(sentence, 5):.2f}")
 # changes on the way. At the start the optimiser knows little of how steep things are, so the first steps must
 # be short: the **warm-up**. Towards the end the weights should settle, so the steps get shorter again. Both
 # together are the **schedule**. Sketch it before you run the cell: 1,000 steps, of which a twentieth warms up.
-
-# %%
-from electra_tutorial.training import learning_rate
-from electra_tutorial.views.panels import line_panels
-
-rates = [learning_rate(step, 1000, 2e-3, 0.05) for step in range(1000)]
-line_panels({"the learning rate": {"schedule": rates}},
-            "The rate climbs in a straight line to .002 within the first 50 steps, and falls "
-            "in a straight line to 0 at the last.", xlabel="step")
-
-# %% [markdown]
+#
 # Now and then a batch is odd, and its gradient is ten times longer than usual. One such step can throw away what a
 # thousand steps built. **Clipping** shortens a gradient that is longer than a limit, and keeps its direction.
 # ELECTRA has two networks, and clips them *apart*, each group of parameters for itself, so that an outburst of one
 # does not shorten the other's gradient.
 
 # %%
-from electra_tutorial.training import clip_gradients
+from electra_tutorial.training import clip_gradients, learning_rate
+from electra_tutorial.views.panels import line_panels
 
 two = torch.nn.Parameter(torch.zeros(2))
 for gradient in ([3.0, 4.0], [0.3, 0.4]):  # 5 long, and half as long as the limit
@@ -543,6 +534,10 @@ for gradient in ([3.0, 4.0], [0.3, 0.4]):  # 5 long, and half as long as the lim
     clip_gradients([[two]], 1.0)
     print(gradient, "->", [round(x, 2) for x in two.grad.tolist()])
 assert torch.equal(two.grad, torch.tensor([0.3, 0.4]))  # a short one is left alone
+rates = [learning_rate(step, 1000, 2e-3, 0.05) for step in range(1000)]
+line_panels({"the learning rate": {"schedule": rates}},
+            "The rate climbs in a straight line to .002 within the first 50 steps, and falls "
+            "in a straight line to 0 at the last.", xlabel="step")
 
 # %% [markdown]
 # **One step.** In every PyTorch training loop you find the same five verbs: forward, backward, clip, step, zero.
