@@ -90,6 +90,8 @@ def import_as_its_lesson_does(name, notebook):
 def test_a_card_says_all_that_a_student_needs(name):
     card = cards()[name]
     assert 1 <= card.difficulty <= 3 and card.minutes > 0 and len(card.task) > 60 and len(card.hint) > 40
+    accidental = [line for line in f"{card.task}\n{card.hint}".splitlines() if re.match(r"([-+*]|\d+[.)]) ", line)]
+    assert not accidental, "Markdown would make a list of what begins so"
     assert find(name).name == name and find(name).lesson == card.lesson
     assert inspect.getmodule(find(name).reference).__name__ == f"electra_tutorial.{card.module}"
 
@@ -1260,6 +1262,7 @@ def test_a_lesson_whose_folder_is_gone_says_so_and_goes_on(notebook, tmp_path):
     said = notebook.check("corrupt")
     assert "right, and" in said and "cannot be written beside this lesson" in said
     assert "1 of 6" in notebook.run("from electra_tutorial.course.mine import progress; progress(5)")
+    assert "learning_rate (for a second reading)" in " ".join(notebook.run("progress(4)").split())
     os.chdir(tmp_path)
     assert "keeps it" in notebook.check("corrupt")
 
@@ -1399,7 +1402,7 @@ def test_progress_outlives_the_kernel_and_cells_run_in_any_order(lesson, tmp_pat
     ran = run_lesson(tmp_path / "again.ipynb", fast=True, folder=tmp_path)
     assert not ran.problem
     first, second, last = words_of(ran).values()
-    assert "There is no function of that name" in first and "keeps it" in second
+    assert "There is no function of that name" in first and f"safe in {FILE}" in first and "keeps it" in second
     assert "1 of 6 exercises done (corrupt)" in last
 
 

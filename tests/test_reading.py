@@ -74,6 +74,15 @@ def test_an_exercise_in_it_is_tagged_whole_and_keeps_its_own_tag(lesson):
     assert "about 10 minutes more" in cells[0].source
 
 
+def test_the_card_of_an_exercise_and_the_section_it_stands_in_agree_on_whether_it_can_wait(lesson):
+    woven = "from electra_tutorial.training import learning_rate  # weave: show"
+    with pytest.raises(UserError, match="split_heads says later=False, and the section .* otherwise"):
+        lesson(TOY.replace(woven, "from electra_tutorial.model import split_heads  # weave: exercise"), "02_toy")
+    with pytest.raises(UserError, match="longest_match says later=True"):
+        lesson(TOY.replace(" <!-- weave: second reading -->", "").replace(
+            woven, "from electra_tutorial.tokens import longest_match  # weave: exercise"))
+
+
 @pytest.mark.parametrize(("old", "new"), [
     ("# %% [markdown]\n# ## 1. Some", "# %% [markdown]\n# Before.\n#\n# ## 1. Some"),
     ("# For those who want it.", "# ## 1b. Another"),
@@ -110,10 +119,10 @@ def test_what_is_defined_anew_after_it_may_be_used(lesson):
 
 
 def test_a_students_time_is_words_lines_and_exercises():
-    card = cards()["longest_match"]
+    card, later = cards()["roc_auc"], cards()["longest_match"]
     text = Cell("markdown", "word " * 2000, 1)
     code = Cell("code", "x = 1\n\n" * 100, 2)
-    exercise = Cell("code", "x = 1\n" * 1000, 3, name="exercise-longest_match")
+    exercise = Cell("code", "x = 1\n" * 1000, 3, name="exercise-roc_auc")
     assert reading.time_of([text], []) == 10
     assert reading.time_of([text, code], []) == 15
     assert reading.time_of([text, code, exercise], [card]) == 15 + card.minutes
@@ -122,6 +131,8 @@ def test_a_students_time_is_words_lines_and_exercises():
         f"**Your time:** about 20 minutes, {card.minutes} of them for the exercise.")
     text.tags = [reading.TAG]
     assert reading.time_of([text, code], [], later=True) == 10 and reading.time_of([text, code], []) == 5
+    assert later.later and reading.time_of([text, code], [later]) == 5
+    assert reading.time_of([text, code], [later], later=True) == 10 + later.minutes
 
 
 def test_a_lesson_says_how_long_it_takes_and_so_does_the_map():

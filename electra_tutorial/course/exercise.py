@@ -37,7 +37,10 @@ class TooLong(BaseException):
 
 @dataclass
 class Exercise:
-    """One function to write. draws: it draws at random, so cases compare the form alone of what it returns."""
+    """One function to write. draws: it draws at random, so cases compare the form alone of what it returns.
+
+    later: it stands in a section for a second reading.
+    """
 
     reference: Callable
     lesson: int
@@ -46,6 +49,7 @@ class Exercise:
     task: str
     hint: str
     draws: bool = False
+    later: bool = False
     make_cases: Callable = lambda: ()
     mistakes: list = field(default_factory=list)  # [(sentence, function)]
     rules: list = field(default_factory=list)

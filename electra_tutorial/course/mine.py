@@ -126,7 +126,8 @@ def progress(lesson):
     line = f"Lesson {lesson:02}: {len(finished)} of {len(names)} exercises done"
     line += f" ({', '.join(finished)})." if finished else "."
     if len(finished) < len(names):
-        line += f" Open: {', '.join(name for name in names if name not in done)}."
+        left = [name + " (for a second reading)" * cards()[name].later for name in names if name not in done]
+        line += f" Open: {', '.join(left)}."
     lines = [textwrap.fill(line, 90, break_long_words=False)]  # JupyterLab would break it in the middle of a word
     if not Path(FILE).exists():
         lines.append(f"There is no {FILE} beside this lesson yet; if you moved the lesson, move that file too.")

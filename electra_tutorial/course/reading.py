@@ -43,13 +43,13 @@ def mark_second_reading(cells, lesson):
 def time_sentence(cells, cards):
     """A student's time for a lesson, in words. cells: all of the lesson's; cards: those of its exercises."""
     first, second = (time_of(cells, cards, later) for later in (False, True))
-    now = [card.minutes for card in cards if not waits(card, cells)]
+    now = [card.minutes for card in cards if not card.later]
     said = f"**Your time:** about {first} minutes"
     if now:
         said += f", {sum(now)} of them for the {f'{len(now)} exercises' if len(now) > 1 else 'exercise'}"
     if second:
-        said += (f". What is for a second reading (about {second} minutes more) is folded in JupyterLab: click "
-                 "*cells hidden* to open it. Nothing else needs it")
+        said += (f". What is for a second reading (about {second} minutes more) is folded in JupyterLab: the key ↓ "
+                 "passes it by, and a click on *cells hidden* opens it. Nothing else needs it")
     return f"{said}."
 
 
@@ -60,7 +60,7 @@ def time_of(cells, cards, later=False):
         if (TAG in cell.tags) == later and not cell.name.startswith("exercise-"):
             words += len(cell.text.split()) * (cell.kind == "markdown")
             lines += sum(map(bool, cell.text.splitlines())) * (cell.kind == "code")
-    exercises = sum(card.minutes for card in cards if waits(card, cells) == later)
+    exercises = sum(card.minutes for card in cards if card.later == later)
     exact = words / WORDS_A_MINUTE + lines / LINES_A_MINUTE + exercises
     return max(ROUND_TO, ROUND_TO * round(exact / ROUND_TO)) if exact else 0
 

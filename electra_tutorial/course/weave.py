@@ -22,7 +22,7 @@ from pathlib import Path
 
 from electra_tutorial.course.definitions import free_names, import_lines, names_bound, read_module
 from electra_tutorial.course.exercises import cards
-from electra_tutorial.course.reading import TAG, mark_second_reading, time_sentence
+from electra_tutorial.course.reading import TAG, mark_second_reading, time_sentence, waits
 from electra_tutorial.errors import UserError
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
@@ -138,6 +138,10 @@ def refuse_names(cell, names, where):
 def with_times(cells, source):
     """The cells, with how long they take a student, and this computer, where the lesson says so."""
     own = [card for card in cards().values() if any(cell.name == f"exercise-{card.name}" for cell in cells)]
+    for card in own:
+        if waits(card, cells) != card.later:
+            raise UserError(f"Lesson {Path(source).stem}: the card of {card.name} says later={card.later}, and the "
+                            "section that it stands in says otherwise: change one of the two.")
     said = f"{time_sentence(cells, own)} {minutes_sentence(source)}"
     for cell in cells:
         cell.text = cell.text.replace(MINUTES_HERE, said)

@@ -82,7 +82,8 @@ twin_strip(my_before, my_after)
 # %% [markdown]
 # It judges whether a word *fits*, as far as it has read. It does not look anything up. Then how can it tell France
 # from Germany, if it does? Perhaps it *knows* that Paris lies in France. Perhaps *capital of France* is only a usual
-# string of words. **Guess first**: what would it say of *Berlin* in each of these two cases?
+# string of words. **Guess first**: the same two
+# countries after *Berlin*. Which of them will be less suspect in each case?
 
 # %%
 for city in ("Paris", "Berlin"):
@@ -193,7 +194,7 @@ preflight()
 # Some lessons have **widgets**: controls that talk to the **kernel**, the Python process that runs your
 # cells. Type in the line below. Each letter goes from your browser to the kernel, is judged there, and the
 # picture comes back. Can you find a word that worries it more than *have*? One that worries it less than
-# *has*?
+# *has*? (Not all nonsense worries it. Try *banana*, and look at the words beside it.)
 
 # %%
 from electra_tutorial.views.type_and_see import TypeAndSee
@@ -237,9 +238,9 @@ for judged in (before, after, my_after, broken, game):
 # ## 8. The map
 #
 # Your time is our estimate; the computer's, in the last column, is measured. Sections *for a second reading* are
-# folded when a lesson opens, and your time leaves them out: pass them by, or click *cells hidden* under their
-# heading. Each lesson has a kernel of its own and starts from nothing, so you can close one and open another. What
-# you did is counted here each time you run this cell.
+# folded when a lesson opens, and your time leaves them out: the key ↓ passes one by (Shift-Enter walks in), and a
+# click on *cells hidden* under its heading opens it. Each lesson has a kernel of its own and starts from nothing,
+# so you can close one and open another. What you did is counted here each time you run this cell.
 
 # %%
 from electra_tutorial.course.course_map import course_map

@@ -123,8 +123,8 @@ line_panels({"how often": {"the corpus": ranked, "falls as 1 / rank": line}},
 # ones, and a good part of the list stands there for one single sentence.
 #
 # On these axes, where each step is a factor of ten, the counts lie near a straight line: ten times further
-# down the list, a word is roughly ten times as rare. That is **Zipf's law**, and something like it holds in
-# every language. (The very first are less extreme, the last more so.)
+# down the list, a word is some ten times as rare, or half as much again and more. That is **Zipf's law**, and
+# something like it holds in every language. (The very first are less extreme, the last more so.)
 #
 # It is bad news for a list of words. The model learns an **embedding** for each entry of its vocabulary, a row
 # of numbers that stands for it. A word that came once has its row moved a handful of times. And a new text
@@ -133,9 +133,9 @@ line_panels({"how often": {"the corpus": ranked, "falls as 1 / rank": line}},
 #
 # ## 4. Letters that keep company
 #
-# How do you find good pieces? Begin with letters, and join two neighbours, again and again. Here are four
-# words and how often each was seen. A piece that goes on inside a word is written with `##` in front, so
-# that it differs from the same letters at the start of one.
+# How do you find good pieces? Begin with letters, and join two neighbours, again and again. Take four words, and
+# how often each was seen: *thing* 6 times, *ring* 4, *win* 3, *quiz* 2. A piece that goes on inside a word is
+# written with `##` in front, so that it differs from the same letters at the start of one.
 #
 # **Guess first**, on paper, with two rules. *By count*: join the two neighbours that stand together most
 # often. *By score*: divide that count by how often the first stands anywhere, and how often the second does.
@@ -250,7 +250,7 @@ print(textwrap.fill("  ".join(merges[:60]), 88))
 print("and the last ten:", "  ".join(merges[-10:]))
 
 # %% [markdown]
-# The first are two letters each, the commonest neighbours there are; soon come bits of *the*, *and*, *-ing*. The
+# The first join two letters, the commonest neighbours there are; at once come bits of *the*, *and*, *-ing*. The
 # last are words, or stems and endings. Because merges
 # come in order, a smaller vocabulary is the beginning of a larger one, so you can stop the clock anywhere.
 # Put in a sentence of your own.
@@ -409,8 +409,9 @@ print("Yours and the training's are equal.")
 # A typed `[MASK]` is the real token, id 4, to the tokenizer. The lessons use that to ask for a gap.
 # `make_rows` reads a word between two brackets (which it does not know either): no text can smuggle in a token.
 #
-# Now the rows of the whole text, as training reads them. (The first time that takes up to a minute; then they
-# are kept.) A batch is 1,024 places.
+# Now the rows of the whole text, as training reads them. They are more than the lines above, for the everyday
+# sentences are few, and a pass through the text reads each of them several times (`balance` in the presets). The
+# first time it takes up to a minute; then they are kept. A batch is 1,024 places.
 #
 # **Guess first.** Put sentences together as chance has it. What share of the places is filling? And if
 # sentences of like length share a batch, which is called **bucketing**?
@@ -448,15 +449,16 @@ shown = mixed[0], alike[longest.index(sorted(longest)[len(longest) // 2])]
 for axes, batch, part in zip(figure.subplots(1, 2), shown, filling, strict=True):
     axes.pcolormesh(collate(rows, batch)[1], cmap="cividis_r", vmin=-0.15, vmax=1)
     axes.invert_yaxis()
-    axes.set(xlabel="place", ylabel="row of the batch", title=f"{part:.1%} [PAD] in all")
-Picture(figure, "Two batches, a line for each row. Left, as chance has it: rows end anywhere "
-        "and most of the page is pale filling. Right, of like length: no filling.")
+    axes.set(xlabel="place", ylabel="row of the batch", title=f"in all batches: {part:.1%} [PAD]")
+Picture(figure, "Two batches, a line for each row, filling pale. Left, as chance has it: rows end "
+        "anywhere, and what is behind is filling. Right, of like length: no filling.")
 
 # %% [markdown]
-# A batch is as wide as its longest row, and among 16 rows by chance one is usually long. Among rows of like length
-# none is. Every `[PAD]` is computed like a token and then thrown away, so bucketing is speed for nothing. (A price
-# there is: a batch holds sentences of one length only. So which rows meet, and in what order, is drawn anew
-# each time through the text.)
+# (Dark is a token, pale is `[PAD]`. These are two batches; the shares are those of all.) A batch is as wide as its
+# longest row, and among 16 or 17 rows by chance one is usually long. Among rows of like length none is. Every
+# `[PAD]` is computed like a token and then thrown away, so bucketing is speed for nothing. (A price there is: a
+# batch holds sentences of one length only. So which rows meet, and in what order, is drawn anew each time through
+# the text.)
 #
 # ## 9. What is an exam worth if the questions were leaked?
 #

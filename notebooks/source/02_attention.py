@@ -95,7 +95,7 @@ assert torch.equal(x @ x.T, (x @ x.T).T)  # and as relevant to each other both w
 # verb asks for a noun, every token shows what it is, and hands over whether it is plural.
 
 # %%
-W_query = torch.tensor([[0.0, 0, 0], [1, 0, 0], [0, 0, 0]])  # from verb to noun
+W_query = torch.tensor([[0.0, 0, 0], [1, 0, 0], [0, 0, 0]])  # from verb (row 1) to noun (column 0)
 W_key = torch.eye(3)  # as it is
 W_value = torch.tensor([[0.0, 0, 0], [0, 0, 0], [0, 0, 1]])  # plural alone
 query, key, value = x @ W_query, x @ W_key, x @ W_value  # (T, D) each
@@ -185,10 +185,10 @@ torch.manual_seed(0)
 looked = {"scores as they are": [], "scores / √d": []}
 for d in (4, 16, 64, 256, 1024):
     raw = torch.randn(500, 1, d) @ torch.randn(500, d, 16)  # 500 rows of 16 scores
-    for kind, scores in zip(looked, (raw, raw / d**0.5), strict=True):
-        p = scores.softmax(dim=-1)
+    for kind, some in zip(looked, (raw, raw / d**0.5), strict=True):
+        p = some.softmax(dim=-1)
         looked[kind].append(tokens_looked_at(p).mean().item())
-        print(f"d {d:4}  {kind:18}  spread {scores.std():5.1f}   "
+        print(f"d {d:4}  {kind:18}  spread {some.std():5.1f}   "
               f"looks at {looked[kind][-1]:4.1f}   slope {(p * (1 - p)).mean():.3f}")
 
 # %%
@@ -216,9 +216,9 @@ line_panels({"tokens looked at": looked},
 
 # %%
 padded = torch.cat([x, torch.zeros(2, 3)])  # (6, 3)
-scores = (padded @ W_query) @ (padded @ W_key).T  # (6, 6)
-print("scores of 'is':", scores[2].tolist())
-leaking = scores.softmax(dim=-1)
+all_scores = (padded @ W_query) @ (padded @ W_key).T  # (6, 6)
+print("scores of 'is':", all_scores[2].tolist())
+leaking = all_scores.softmax(dim=-1)
 print(f"it has gathered {(leaking @ padded @ W_value)[2, 2]:.3f}")
 print(f"without padding  {mixed[2, 2]:.3f}")
 
@@ -232,7 +232,7 @@ print(f"without padding  {mixed[2, 2]:.3f}")
 # %%
 real = torch.tensor([True, True, True, True, False, False])  # (T,)
 after = leaking * real  # take the shares of padding away
-before = scores.masked_fill(~real, float("-inf")).softmax(dim=-1)  # e to the -inf is 0
+before = all_scores.masked_fill(~real, float("-inf")).softmax(dim=-1)  # e to the -inf is 0
 print("shares of 'is', mask after: ", [round(share, 3) for share in after[2].tolist()])
 print("shares of 'is', mask before:", [round(share, 3) for share in before[2].tolist()])
 assert leaking[2, 4:].sum() > 0.1 and after[2].sum() < 0.9
@@ -318,9 +318,9 @@ from electra_tutorial.model import merge_heads  # weave: exercise
 
 # %%
 three = torch.randn(2, 6, 3 * 128).chunk(3, dim=-1)  # (B, T, D) each
-query, key, value = (split_heads(part, heads=4) for part in three)  # (B, H, T, D/H)
-gathered = merge_heads(attention_weights(query, key, visible) @ value)  # (B, T, D)
-assert torch.equal(merge_heads(query), three[0])
+q, k, v = (split_heads(part, heads=4) for part in three)  # (B, H, T, D/H)
+gathered = merge_heads(attention_weights(q, k, visible) @ v)  # (B, T, D)
+assert torch.equal(merge_heads(q), three[0])
 first = attention_weights(*(part[..., :32] for part in three[:2]), visible[:, 0])
 assert torch.allclose(gathered[..., :32], first @ three[2][..., :32], atol=1e-5)
 
@@ -462,7 +462,8 @@ expect(words_shuffled > 2 * positions_zero, "Without positions it loses more tha
 # **log-odds** move, log(p / (1 - p)) of p = P(replaced), in nats, the unit of natural logarithms. We compare that
 # with the attention the word paid to the hidden token, the mean of all heads.
 #
-# **Guess first.** In how many sentences of ten is the token most looked at also the one most needed?
+# **Guess first.** In how many sentences of ten is the token most looked at also the one most needed? (The cell after
+# the next asks the model about 186 sentences, which takes some seconds.)
 
 # %%
 from electra_tutorial.course.check import full_or_fast
@@ -504,7 +505,7 @@ Picture(figure, f"Attention paid to {len(paid)} tokens, and what hiding each cha
                 "cloud. Both rise together, but many a look changes little.")
 
 # %% [markdown]
-# In some five sentences of ten, where chance finds one: better than chance, and far from always. There are
+# In five or six sentences of ten, where chance finds one: better than chance, and far from always. There are
 # reasons: a head cannot look away, so it parks its attention somewhere; a small value hands little over, however
 # large its share; and behind the first layer, the list at the place of *keys* is no longer that of *keys* alone.
 # So take a map as a *guess* about the model, and test it: hide the token, shuffle the words, see whether the
@@ -558,11 +559,11 @@ noticed = [name for name in seen if seen[name][0] < seen["no bug"][0] - 0.2]
 expect(noticed == ["not scaled"], "The exam notices one bug of the four.")
 
 # %% [markdown]
-# One of four. The others move P(replaced) a lot, and the pairs hardly notice: both sentences of a pair suffer
-# alike, so most of the damage cancels. **A good score does not prove right code.** What finds these bugs is a
-# claim that must hold: rows sum to 1; padding gets 0; a sentence alone and in a batch get the same. That is
-# why every section here has an assert. (Put minus infinity in place of -1e9: a row in which all is hidden
-# becomes 0/0 = `nan`. That at least is loud.)
+# One of four. The other three move P(replaced) as well, and no pair is lost by it, or hardly one: both sentences of
+# a pair suffer alike, so most of the damage cancels. (A few pairs more may even come out right, by luck.) **A good
+# score does not prove right code.** What finds these bugs is a claim that must hold: rows sum to 1; padding gets 0;
+# a sentence alone and in a batch get the same. That is why every section here has an assert. (Put minus infinity in
+# place of -1e9: a row in which all is hidden becomes 0/0 = `nan`. That at least is loud.)
 
 # %% [markdown]
 # ## 13. What it costs <!-- weave: second reading -->

@@ -135,8 +135,8 @@ for name, one in (("waves", waves), ("random rows", rows)):
 # plain way? And of the gradient, on its way back through the same twelve?
 #
 # The picture does it with vectors: each layer is a random matrix that halves their length. Its change points
-# anywhere, and the squares of perpendicular lengths add up. So x + f(x) should grow by the root of 1 + 1/4 a
-# layer.
+# anywhere, and in 256 dimensions two such directions are nearly perpendicular. Then the squares of their lengths
+# add up, so x + f(x) should grow by the root of 1 + 1/4 a layer.
 
 # %%
 from electra_tutorial.views.panels import line_panels
@@ -382,7 +382,7 @@ from electra_tutorial.model import Electra
 
 preset = PRESETS["tiny"].with_changes(vocab_size=1000, embedding=24, layers=3)
 electra = Electra(preset).eval()
-mine = Encoder(1000, 64, 24, 32, 3, 2, 64).eval()  # these sizes, your class
+mine = Encoder(1000, 64, 24, 32, 3, 2, 64).eval()  # your class, in the sizes of `preset`
 with torch.no_grad():
     for parameter in mine.parameters():
         parameter.add_(0.3 * torch.randn_like(parameter))
@@ -429,7 +429,8 @@ print("our discriminator ", tuple(verdicts.shape), "= (B, T)")
 assert not hasattr(output, "logits")
 
 # %% [markdown]
-# None. An encoder gives vectors. What is made of them is decided by a **head** on top. The discriminator's
+# None. An encoder gives vectors. What is made of them is decided by a **head** on top (the word has two meanings:
+# this one has nothing to do with the heads of attention). The discriminator's
 # is a linear layer, a GELU, and a linear layer to *one* number a token: the log-odds that it was replaced.
 # One number has no room for a word. **The discriminator does not predict content.** It says *replaced* or
 # *original*; to name a word is the generator's job, and its head is as wide as the vocabulary (lesson 04).
@@ -460,7 +461,8 @@ for std in (0.02, None):
 # `exchange`, `chosen` is True at some places; `masked_scatter` writes a list of values into these places, one after
 # the other. In `learn`, the loss is that of a yes-or-no question (lesson 05), and the loop goes forward, backward,
 # step (lesson 04). Both runs see the same sentences with the same exchanges. (This is a training before its time.
-# You need not follow every line: the two runs differ in one number, how the weights begin.)
+# You need not follow every line: the two runs differ in one number, how the weights begin. The cell that trains
+# takes half a minute on two quiet cores, and says nothing until it is done.)
 
 # %%
 from electra_tutorial.tokens import batch_order, collate

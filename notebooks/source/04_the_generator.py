@@ -84,17 +84,19 @@ assert abs(twice - (1 - 19 / 20 * 18 / 20)) < 0.02
 # learn from, and nobody would have known.
 #
 # What works is a lottery. Each place gets a random number, and the places with the smallest ones are chosen:
-# always as many as you want, never one twice. Special places get a number above all others. The first `argsort`
-# says which place is first in line, which second; the second turns that round: where in the line does each
-# place stand? Check it with the numbers below.
+# always as many as you want, never one twice. Special places get a number above all others. One `argsort`
+# gives the line itself: the place that is served first, then the next, and so on. `argsort` of that turns it round:
+# where in the line does each place stand? Both are printed below.
 #
 # How many are wanted? At a rate of 25 %, 1.5 of these six: rounded, and at least 1. One half goes up, so .5 is
 # added before `floor`: `round`, in Python and in PyTorch, goes to the even number and makes 2 of 2.5.
 
 # %%
 lottery = torch.tensor([[9.0, 0.7, 0.2, 0.9, 0.4, 0.1, 0.8, 9.0, 9.0, 9.0]])  # (B, T)
-in_line = lottery.argsort(dim=1).argsort(dim=1)  # (B, T), 0 = the smallest number
+line = lottery.argsort(dim=1)  # (B, T) places, that with the smallest number first
+in_line = line.argsort(dim=1)  # (B, T), 0 = first in the line
 chosen = in_line < 2  # 1.5 + .5
+print("the line:         ", line.tolist()[0])
 print("place in the line:", in_line.tolist()[0])
 print("hidden:", [encoding.tokens[i] for i in chosen[0].nonzero().flatten()])
 assert chosen.sum() == 2 and not (chosen & special).any()
@@ -224,8 +226,9 @@ print("over no place:", F.cross_entropy(logits[:0], targets[:0]).item())
 # `(V, E)`; a table `(V, E)` we already have, the embedding. Using it for both is called **the tie**.
 #
 # The box's vector has `D` numbers, and the rows have `E`. So three small parts stand between them: `dense`, a
-# product with a matrix, makes `E` numbers of `D`; `gelu` lets what is positive pass and holds back the rest, so
-# that two products in a row are not one; `norm`, a *layer norm*, brings the vector to one common length.
+# product with a matrix, makes `E` numbers of `D`; `gelu` lets what is positive pass and holds back the rest (two
+# products with nothing between them would be one product); `norm`, a *layer norm*, brings the vector to one common
+# length. And `bias` `(V,)` adds a number to each word's score: how common it is.
 #
 # In the code below `preset` holds all sizes (the next cell takes one), `attention_mask` says which places are real
 # tokens and not padding, and `return_attention` you may pass over. Tied means *one object*, not two tables with equal
@@ -260,22 +263,23 @@ print(f"{count:,} parameters, {table.numel() / count:.0%} of them in the table;"
 # still equal after one training step? Which after a change of number format, `.double()`?
 
 # %%
-short = ids[:, :8]  # without the padding
+short = torch.tensor([encoding.ids])  # (B, T) = (1, 8)
 masked_short, chosen_short = mask_tokens(short, short < 5, 0.3, MASK_ID, 0.0, rng)
+tied_one = Generator(laptop)
+ours = tied_one.encoder.embeddings.token.weight  # (V, E)
 
 
 def reached(output_table):
     """How many rows of the embedding table get a gradient from one sentence."""
-    x, _ = generator.encoder(masked_short)  # (B, T, D)
-    x = generator.norm(F.gelu(generator.dense(x[chosen_short])))  # (N, E)
-    loss = F.cross_entropy(F.linear(x, output_table, generator.bias), short[chosen_short])
-    gradient = torch.autograd.grad(loss, table)[0]  # (V, E)
-    return gradient.any(dim=1).sum().item()
+    x, _ = tied_one.encoder(masked_short)  # (B, T, D)
+    x = tied_one.norm(F.gelu(tied_one.dense(x[chosen_short])))  # (N, E)
+    loss = F.cross_entropy(F.linear(x, output_table, tied_one.bias), short[chosen_short])
+    return torch.autograd.grad(loss, ours)[0].any(dim=1).sum().item()  # of (V, E)
 
 
-tied, untied = reached(table), reached(table.detach().clone())
+tied, untied = reached(ours), reached(ours.detach().clone())
 print(f"rows reached: tied {tied:,}, untied {untied:,}")
-assert untied <= 8 and tied == len(table)
+assert untied <= 8 and tied == len(ours)
 
 # %%
 def try_tie(tie):
@@ -367,6 +371,8 @@ for function, numbers in ((loss_everywhere, chosen.numel()), (loss_at_chosen, ch
 #
 # **Guess first.** At 15 % of the places of held-out sentences, which training never saw: how often is the
 # generator's likeliest word the one that stood there? How often is a word that is drawn by its probability?
+# (`forbid_special` sets the logits of special tokens to minus infinity, and e to the power of that is 0: a `[PAD]`
+# in the middle of a sentence would give itself away.)
 
 # %%
 from electra_tutorial.corpus import load_corpus
@@ -451,8 +457,7 @@ from electra_tutorial.objective import sample_tokens  # weave: exercise
 # expected)² / expected over all words. For a right sampler of 8 words it is about 7, and above 24 once in a
 # thousand times.
 #
-# And a rule: the generator must never *draw* a special token, for a `[PAD]` in the middle of a sentence gives
-# itself away. `forbid_special` sets their logits to minus infinity, and e to the power of that is 0.
+# And does yours keep the rule that a special token is never drawn?
 
 # %%
 odds = torch.tensor([0.3, 0.2, 0.15, 0.1, 0.1, 0.08, 0.05, 0.02])
@@ -481,7 +486,7 @@ nine = torch.zeros(8192)  # (V,)
 nine[77] = math.log(0.09 / 0.91 * 8191)
 assert torch.isclose(nine.softmax(dim=0)[77], torch.tensor(0.09))
 for dtype in (torch.float32, torch.bfloat16):
-    u = torch.rand(full_or_fast(500, 100), 8192, generator=rng, dtype=dtype)  # (N, V)
+    u = torch.rand(full_or_fast(2000, 100), 8192, generator=rng, dtype=dtype)  # (N, V)
     draws = (nine.to(dtype) - torch.log(-torch.log(u))).argmax(dim=-1)  # (N,)
     print(f"Gumbel noise in {dtype}: it comes in {(draws == 77).float().mean():.0%}")
 
@@ -512,9 +517,11 @@ sentence = read("The plates near the oven are hot.")
 print(f"P(are) = {guess_probability(sentence, 5):.2f}")
 
 # %% [markdown]
-# What is left is *were*. *Is* and *was* are impossible, though the oven stands nearer than the plates.
+# What is left is *were*; this grammar is a little fonder of the present. *Is* and *was* are impossible, though the
+# oven stands nearer than the plates.
 #
-# A training step moves each weight a little against its gradient. The **learning rate** says how far, and it
+# A training step moves each weight a little against its gradient; the part of the program that does it is the
+# **optimiser**. The **learning rate** says how far, and it
 # changes on the way. At the start the optimiser knows little of how steep things are, so the first steps must
 # be short: the **warm-up**. Towards the end the weights should settle, so the steps get shorter again. Both
 # together are the **schedule**. Sketch it before you run the cell: 1,000 steps, of which a twentieth warms up.
@@ -549,12 +556,13 @@ line_panels({"the learning rate": {"schedule": rates}},
 from electra_tutorial.training import update  # weave: exercise
 
 # %% [markdown]
-# The optimiser is **AdamW**. For each weight it keeps two running averages, of the gradient and of its square, and
+# Our optimiser is **AdamW**. For each weight it keeps two running averages, of the gradient and of its square, and
 # divides the first by the root of the second: every weight moves at about the same pace, however steep its slope.
 # The W is *weight decay*: each step shrinks the matrices a tiny bit. Biases and norms do not decay; they are few.
 #
-# Around the step stands the loop, with the schedule. Your parts do the work in it, and no library hides a line
-# of it.
+# Around the step stands the loop, with the schedule. Your parts do the work in it. (`collate` makes a padded batch
+# of some rows, `batch_stream` says which rows come next. The generator is taken out of an `Electra`, where it shares
+# its tables with the discriminator, as in lesson 06. On two quiet cores the run takes about a minute.)
 
 # %%
 def my_optimizer(model):
@@ -582,7 +590,7 @@ from electra_tutorial.model import Electra
 from electra_tutorial.training import batch_stream
 
 
-def my_training(positions="learned", steps=0):  # positions: for section 8
+def my_training(positions="learned", steps=0):  # other positions: section 8
     """Train a new generator, one half of an `Electra`; returns it and its losses."""
     torch.manual_seed(0)
     generator = Electra(preset.with_changes(positions=positions)).generator
@@ -592,7 +600,7 @@ def my_training(positions="learned", steps=0):  # positions: for section 8
         batch, rate = collate(grammar_rows, next(stream)), learning_rate(step, steps, 2e-3, 0.05)
         losses.append(my_step(generator, optimizer, groups, batch, rate, rng))
         if step % 200 == 0:
-            print(f"step {step:4}: {losses[-1]:.2f} nats")
+            print(f"{positions}, step {step:4}: {losses[-1]:.2f} nats")
     return generator, losses
 
 # %%
@@ -838,7 +846,7 @@ expect(results["learned"] < results["none"] - 0.2, "Places say more.")
 #
 # <details><summary>8. What would happen if both networks were clipped together?</summary>
 #
-# Their gradients would count as one vector, and λ = 50 makes the discriminator's part the longer one. Whenever
+# Their gradients would count as one vector, and the discriminator's loss counts fifty times (lesson 05). Whenever
 # it is long, the generator's is shortened with it, although nothing is wrong with the generator.
 #
 # </details>

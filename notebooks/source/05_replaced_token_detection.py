@@ -92,8 +92,9 @@ assert labels[0].tolist() == labels_by_hand
 token_strip(judge(SENTENCE, mask=places, samples=drawn))
 
 # %% [markdown]
-# It cannot suspect the lucky token *for being hidden*: it does not see what was hidden. To it that token is one
-# original among others. Now the numbers behind the strip, and the loss by hand.
+# (*Missed* means: a fake with P below one half. Orange is more suspect than the base rate, the share of fakes in its
+# training: sections 5 and 7.) It cannot suspect the lucky token *for being hidden*: it does not see what was hidden.
+# To it that token is one original among others. Now the numbers behind the strip, and the loss by hand.
 
 # %%
 import torch.nn.functional as F
@@ -201,8 +202,8 @@ assert torch.allclose(rtd.grad, (torch.sigmoid(rtd) - labels.float()) / 13, atol
 # language tests).
 #
 # Look at the sizes too. In the columns RTD each is (P - label) / T, without its sign: how wrong the discriminator
-# still is there. On its first day every token teaches about alike. Trained, it has next to nothing left to
-# learn at `[CLS]` or the full stop (4e-05 is .00004), and most at `were` and the words near it. So "all 13"
+# still is there. On its first day every token teaches about alike. Trained, it has next to nothing left to learn at
+# `[CLS]` or the full stop (8e-06 is .000008), and most at `were` and where it suspects a word wrongly. So "all 13"
 # counts the places. It does not say that all teach alike for ever, and a yes or no teaches less than a word among
 # thousands.
 #
@@ -255,9 +256,9 @@ line_panels({"nats a token": {"always the same P": valley, "ours": [own_loss] * 
             xlabel="the P said of every token", x=said, floor=(loss_floor(share), "the floor"))
 
 # %% [markdown]
-# Trained for an hour and a half, and its accuracy is about that of not reading at all. Yet in lesson 00 it saw at
-# once that *she have* does not fit. So accuracy asks the wrong question. And a loss says little without its floor:
-# the valley is flat at the bottom, and all that was learned lies between the dotted and the dashed line.
+# Trained for an hour and a half, and its accuracy is a little *below* that of not reading at all. Yet in lesson 00
+# it saw at once that *she have* does not fit. So accuracy asks the wrong question. And a loss says little without
+# its floor: the valley is flat at the bottom, and all that was learned lies between the dotted and the dashed line.
 
 # %% [markdown]
 # ### The share of fakes, put right <!-- weave: second reading -->
@@ -279,7 +280,8 @@ print(f"mended: accuracy {((mended > 0) == fake).mean():.3f}, loss {loss:.3f}")
 expect(loss < own_loss, "Mended, it pays less.")
 
 # %% [markdown]
-# The loss falls by a good part of what had been learned, and the accuracy gains next to nothing. What it knows about
+# The loss falls by a good part of what had been learned, and the accuracy climbs over that of not reading, by a
+# hair. What it knows about
 # tokens did not change by one bit. Both numbers mix that with how common it takes fakes to be.
 
 # %% [markdown]
@@ -460,9 +462,10 @@ for name, model in (("fresh", Electra(electra.preset)), ("trained", electra)):
 
 # %% [markdown]
 # A yes-or-no question with mostly clear answers costs some tenths of a nat, a choice among thousands several
-# nats. And once both have learned, their pulls at the tables they share are as unlike as their losses. (In the
-# fresh model they are not. λ is chosen for the long run.) Unweighted, the tables would listen to the generator.
-# With 50 they listen to both, and more to the discriminator: that is the model you keep.
+# nats. Once both have learned, the generator pulls at the shared tables about as many times harder as its loss is
+# larger: unweighted, the tables would listen to it alone. Fifty times the discriminator's pull is the longer one, so
+# with λ = 50 they listen to both, and more to the discriminator: that is the model you keep. (In a fresh model the
+# pulls are another story. λ is chosen for the long run.)
 #
 # ## 9. Who gets which gradient
 #
@@ -701,7 +704,7 @@ line_panels({"loss of a fake": loss_of, "size of its gradient": slope_of},
 # its loss asks for the hidden token whatever is drawn afterwards.
 # </details>
 #
-# <details><summary>2. Why is `replaced_labels` given no mask?</summary>
+# <details><summary>2. Why is <code>replaced_labels</code> given no mask?</summary>
 #
 # The label asks whether the token differs from the text. Whether its place was hidden does not matter.
 # </details>
@@ -751,9 +754,10 @@ line_panels({"loss of a fake": loss_of, "size of its gradient": slope_of},
 #
 # ## 15. All of it is yours
 #
-# With `mask_tokens` and `sample_tokens` of lesson 04 you have now written every step of `Objective`: mask,
-# sample, corrupt, label, loss. The cell below looks into `my_electra.py`, marks each step *yours* or
-# *reference* in the picture of the whole, and says which exercises are open.
+# With `mask_tokens` and `sample_tokens` of lesson 04 you have now written all five steps of the game: mask, sample,
+# corrupt, label, loss. (In the package a box named `Objective` holds them, one function each.) The cell below looks
+# into `my_electra.py`, marks each step *yours* or *reference* in the picture of the whole, and says which exercises
+# are open.
 #
 # **Next: 06 · Train your ELECTRA.** It begins with this picture, and trains with these functions.
 

@@ -116,7 +116,7 @@ for name, seconds in times.items():
 #
 # **Guess first.** The generator knows nothing yet: all `V` pieces are about equally likely to it. Its loss is
 # the mean of -log P(the right piece), in **nats** (the unit of a loss that uses the natural logarithm). Work
-# out on paper which loss you expect. The cell prints `V`, and the loss.
+# out on paper which loss you expect, for `V` = 8,192.
 
 # %%
 from electra_tutorial.tokens import batch_order, collate
@@ -184,8 +184,8 @@ expect(losses[-1, 0] < losses[0, 0] - 1, "A single batch is learned by heart.")
 #
 # A run knows its last step before it takes its first, because the learning rate (how far a step moves the
 # weights) has to come down to 0 there. It rises in the first 5 % of the steps: the *warm-up*, since the first
-# gradients are wild. So minutes must be turned into steps. (`pretrain` does the same when it is given minutes. It
-# times a step anew as it starts, so its number may differ from yours below.)
+# gradients are wild. So minutes must be turned into steps. (`pretrain` does the same when it is given minutes in
+# place of steps.)
 
 # %%
 from electra_tutorial.training import steps_in  # weave: exercise
@@ -235,8 +235,7 @@ GO_ON = False  # True: the last run goes on from where it was stopped
 torch.manual_seed(0)
 model, live = Electra(sizes, objective), Dashboard("Your ELECTRA")
 folder = last_run("my-electra") if GO_ON else next_run("my-electra")
-length = {"minutes": MINUTES} if steps >= LEAST else {"steps": LEAST}
-length = full_or_fast(length, {"steps": 40, "evaluations": 2})
+length = full_or_fast({"steps": max(steps, LEAST)}, {"steps": 40, "evaluations": 2})
 run = pretrain(sizes, corpus, out_dir=folder, model=model, dtype=dtype,
                resume=GO_ON, watch=live, stop=live.stop, **length)
 metrics = run.metrics
@@ -282,7 +281,7 @@ expect(metrics["rtd_auc"] > 0.58, "The discriminator beats chance at its own gam
 # - **The discriminator's loss stands still, or rises, while the exam goes on improving.** The opponent
 #   improves too: a better generator makes better fakes, and the game gets harder. The exam's questions stay
 #   the same. Trust the exam.
-# - **Recall falls to between 2 and 17 in a hundred at first, and comes back slowly.** The cheapest thing to learn is
+# - **Recall falls to 17 in a hundred or less at first, and comes back slowly.** The cheapest thing to learn is
 #   how rare fakes are, so at first P(replaced) is small for every token, and hardly one is above 0.5. The AUC does
 #   not ask for a threshold, and rises all the while.
 #
@@ -519,7 +518,8 @@ expect(yours["exam_pairs"] > 0.65, "Yours knows some grammar that nobody told it
 # 2. The same fakes, read by all three models. Lesson 07 is about such strips.
 # 3. What one *attention head* looked at. (A head gathers for each token what it needs from the others; a layer
 #    has several, side by side.) A row adds up to 1. Many heads look at a neighbour, or at `[SEP]`. Lesson 08.
-# 4. What the discriminator thought of one of ten fixed sentences while it trained, from left to right.
+# 4. What the discriminator thought of one of ten fixed sentences while it trained, from left to right. The wrong
+#    word is marked ▶.
 
 # %%
 from electra_tutorial.judgement import rejudge
@@ -545,7 +545,7 @@ attention_map(look.pieces, look.attentions[LAYER][HEAD], title)
 # %%
 from electra_tutorial.views.curves import timelapse_figure
 
-timelapse_figure(run.timelapse, sentence=1)  # 0 to 9
+timelapse_figure(run.timelapse, sentence=1, base_rate=judged.base_rate)  # 0 to 9
 
 # %% [markdown]
 # ## 13. Checkpoint, stop, go on: exactly

@@ -591,7 +591,7 @@ print("the same answers:", [theirs.config.id2label[int(n)] for n in odds.argmax(
 # The model became surer, also where it is wrong. The loss counts how sure, accuracy does not.
 # </details>
 #
-# <details><summary>3. What does `layer_decay` = 0 do?</summary>
+# <details><summary>3. What does <code>layer_decay</code> = 0 do?</summary>
 #
 # Every part below the head is multiplied by 0: the body stands still, and the head alone learns.
 # </details>

@@ -23,6 +23,7 @@ class Card:
     minutes: int
     task: str
     hint: str
+    later: bool = False  # it stands in a section for a second reading
 
     @property
     def text(self):

@@ -167,7 +167,7 @@ def newest_alone(losses, patience):
 # --- best_span ------------------------------------------------------------------------------------
 
 best_span = Exercise(
-    finetune.best_span, lesson=9, difficulty=3, minutes=12,
+    finetune.best_span, lesson=9, difficulty=3, minutes=12, later=True,
     task="""
         `start` and `end` are logits `(T,)`: how likely the answer begins, and ends, at each place. Return the places
         `(first, last)`, two int, with the largest `start[first] + end[last]`. The answer must not end before it
@@ -225,7 +225,7 @@ def start_first(start, end, longest):
 # --- span_f1 --------------------------------------------------------------------------------------
 
 span_f1 = Exercise(
-    finetune.span_f1, lesson=9, difficulty=2, minutes=8,
+    finetune.span_f1, lesson=9, difficulty=2, minutes=8, later=True,
     task="""
         An answer can be nearly right. `said` and `right` are lists of words. Count the words that both have, a word
         that stands twice on both sides twice. Precision is their share of `said`, recall their share of `right`.
@@ -279,7 +279,7 @@ def without_counting_twice(said, right):
 # --- window_starts --------------------------------------------------------------------------------
 
 window_starts = Exercise(
-    finetune.window_starts, lesson=9, difficulty=2, minutes=8,
+    finetune.window_starts, lesson=9, difficulty=2, minutes=8, later=True,
     task="""
         A context has `length` pieces, and the model has room for `room`. So it reads several windows: the first
         begins at 0, each next one `step` further on, and with the first that reaches the end it is over. Return where

@@ -11,8 +11,8 @@ most_suspected = Exercise(
     task="""
         Which token does the discriminator suspect most? `p_replaced` is a list of probabilities, one a token.
         `special` is a list of bools of the same length, True at [CLS] and [SEP], which never count. Return
-        the *place* of the highest probability among the other tokens; the first token of the list has place
-        0. Of several equal ones it is the first.
+        the *place* of the highest probability among the other tokens, counted from 0. Of several equal ones it
+        is the first.
     """,
     hint="""
         First make a list of the places that count: `[place for place, skip in enumerate(special) if not skip]`.

@@ -68,6 +68,12 @@ def upside_down(scores, labels):
     return 1 - metrics.roc_auc(scores, labels)
 
 
+@roc_auc.mistake("You return how many pairs are won: the AUC is their share, so divide by the number of pairs, fakes "
+                 "times originals.")
+def pairs_won(scores, labels):
+    return metrics.roc_auc(scores, labels) * labels.sum() * (~labels).sum()
+
+
 @roc_auc.mistake("That is the accuracy at threshold 0.5, and the AUC has no threshold: it compares pairs.")
 def accuracy_at_half(scores, labels):
     return float(((scores > 0.5) == labels).mean())
@@ -159,8 +165,8 @@ loss_floor = Exercise(
     metrics.loss_floor, lesson=5, difficulty=2, minutes=5,
     task="""
         A detector that knows nothing always says P(replaced) = `share`, the share of tokens that are
-        replaced. What is its mean loss, in nats? A replaced token costs -log(share), an original one -log(1
-        - share). Return a float; at share 0 and 1 it is 0.
+        replaced. What is its mean loss, in nats? A replaced token costs `-log(share)`, an original one
+        `-log(1 - share)`. Return a float; at share 0 and 1 it is 0.
     """,
     hint="""
         A mean weighs each cost with how often it occurs. `np.log(0)` is -inf: leave out what never occurs.

@@ -321,6 +321,12 @@ def half_the_exponent(length, width, base=1000.0):
     return waves_of(length, width, base ** (-torch.arange((width + 1) // 2) / width))
 
 
+@position_waves.mistake("Your exponent is -4 i / width where -2 i / width is asked. Perhaps you took "
+                        "`torch.arange(0, width, 2)` for i: it is 2 * i already.")
+def twice_the_exponent(length, width, base=1000.0):
+    return waves_of(length, width, base ** (-2 * torch.arange(0, width, 2) / width))
+
+
 @position_waves.mistake("You wrote a number in place of `base`: it may be another.")
 def fixed_base(length, width, base=1000.0):
     return waves_of(length, width, 1000.0 ** (-torch.arange(0, width, 2) / width))

@@ -8,11 +8,12 @@ from electra_tutorial.tokens import CLS_ID, MASK_ID, PAD_ID, SEP_ID
 # --- mask_tokens ----------------------------------------------------------------------------------
 
 mask_tokens = Exercise(
-    objective.mask_tokens, lesson=4, difficulty=3, minutes=12, draws=True,
+    objective.mask_tokens, lesson=4, difficulty=3, minutes=15, draws=True,
     task="""
         Choose places in each row and hide them behind `mask_id`. `ids` is `(B, T)`; `special` `(B, T)` is
         True at places that are never chosen. A row with n ordinary places gets n · `rate` chosen ones,
-        rounded (one half goes up), and at least one if it has any ordinary place. No place is chosen twice.
+        rounded (one half goes up), and at least one if it has any ordinary place and the rate is above 0. No
+        place is chosen twice.
         A chosen place is left visible with probability `keep`. `rng`, a `torch.Generator` (a stream of random
         numbers with a seed of its own), alone decides: the same `rng` gives the same places. Make new tensors
         where `ids` is (`device=ids.device`), or it fails on a GPU. Return `masked_ids` and `chosen` (bool), both

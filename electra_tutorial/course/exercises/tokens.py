@@ -5,7 +5,7 @@ from electra_tutorial.course.exercise import Exercise
 # --- longest_match --------------------------------------------------------------------------------
 
 longest_match = Exercise(
-    tokens.longest_match, lesson=1, difficulty=2, minutes=10,
+    tokens.longest_match, lesson=1, difficulty=2, minutes=10, later=True,
     task="""
         Cut `word`, a string, into pieces of `vocabulary`, a set of strings. Begin at the left. Take the
         longest piece that fits there, then go on behind it. Any piece but the first is looked up, and

@@ -7,7 +7,7 @@ from electra_tutorial.course.exercise import Exercise
 # --- learning_rate --------------------------------------------------------------------------------
 
 learning_rate = Exercise(
-    training.learning_rate, lesson=4, difficulty=2, minutes=8,
+    training.learning_rate, lesson=4, difficulty=2, minutes=8, later=True,
     task="""
         The learning rate of step `step` = 0, 1, 2 ... of `total`. The first `warmup` share of the steps
         (rounded, at least one step) goes up in a straight line and ends at `peak`; the first step is
