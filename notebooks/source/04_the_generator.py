@@ -263,9 +263,8 @@ print(f"{count:,} parameters, {table.numel() / count:.0%} of them in the table;"
 # still equal after one training step? Which after a change of number format, `.double()`?
 
 # %%
-short = torch.tensor([encoding.ids])  # (B, T) = (1, 8)
+short, tied_one = torch.tensor([encoding.ids]), Generator(laptop)  # (B, T) = (1, 8)
 masked_short, chosen_short = mask_tokens(short, short < 5, 0.3, MASK_ID, 0.0, rng)
-tied_one = Generator(laptop)
 ours = tied_one.encoder.embeddings.token.weight  # (V, E)
 
 
