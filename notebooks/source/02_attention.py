@@ -418,7 +418,7 @@ def looks_one_back(discriminator, ids):
 
 shares = looks_one_back(discriminator, sentences)
 layer, head = divmod(shares.argmax().item(), shares.shape[1])
-print(f"layer {layer}, head {head}: {shares.max():.2f}; typical: {shares.median():.2f}")
+print(f"layer {layer}, head {head} (both from 0): {shares.max():.2f}; typical: {shares.median():.2f}")
 expect(shares.max() > 0.5, "A head has learned to look one place back.")
 
 # %%
