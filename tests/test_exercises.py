@@ -540,6 +540,12 @@ WRONG = {
         "(scores, labels): strict": ("""
             pairs = [a > b for a in scores[labels] for b in scores[~labels]]
             return float(np.mean(pairs)) if pairs else float("nan")""", "counts for nothing"),
+        "(scores, labels): how many are won": ("""
+            ranks = np.array([(scores < x).sum() + ((scores == x).sum() + 1) / 2 for x in scores])
+            n = labels.sum()
+            if n == 0 or n == len(labels):
+                return float("nan")
+            return float(ranks[labels].sum() - n * (n + 1) / 2)""", "divide by the number of pairs"),
         "(scores, labels): strict, and no thought of none": ("""
             pairs = [a > b for a in scores[labels] for b in scores[~labels]]
             return sum(pairs) / max(1, len(pairs))""", "counts for nothing"),
@@ -782,6 +788,9 @@ WRONG = {
         "(counts, targets): the old sum": ("""
             p = (counts + 1) / counts.sum()
             return -np.log(p[targets]).mean()""", "more than 1"),
+        "(counts, targets): one for the sum": ("""
+            p = (counts + 1) / (counts.sum() + 1)
+            return -np.log(p[targets]).mean()""", "only one to their sum"),
         "(counts, targets): bits": ("""
             p = (counts + 1) / (counts + 1).sum()
             return -np.log2(p[targets]).mean()""", "That is in bits"),
@@ -855,6 +864,10 @@ WRONG = {
             "Take plain English"),
     },
     "position_waves": {
+        "(length, width, base=1000.0): doubled twice": ("""
+            i = torch.arange(0, width, 2)
+            angle = torch.arange(length)[:, None] * base ** (-2 * i / width)
+            return torch.cat([angle.sin(), angle.cos()], dim=1)[:, :width]""", "it is 2 * i already"),
         "(length, width, base=1000.0): in turns": ("""
             table = torch.zeros(length, width)
             for place in range(length):

@@ -262,6 +262,11 @@ def the_old_sum(counts, targets):
     return float(-np.log((counts + 1) / max(1, counts.sum()))[targets].mean())
 
 
+@unigram_loss.mistake("You added one to each count, and only one to their sum: divide by the sum of the new counts.")
+def one_to_the_sum(counts, targets):
+    return float(-np.log((counts + 1) / (counts.sum() + 1))[targets].mean())
+
+
 @unigram_loss.mistake("That is in bits: `np.log` gives nats, `np.log2` bits.")
 def in_bits(counts, targets):
     return metrics.unigram_loss(counts, targets) / float(np.log(2))
