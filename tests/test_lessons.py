@@ -24,7 +24,7 @@ from electra_tutorial.presets import PRESETS
 LESSONS = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
 MOST_CELLS = 55  # but for sections that are for a second reading; the four of an exercise count as one
 MOST_IN_ALL = 70
-MOST_MINUTES = {lesson: 60 for lesson in range(10)} | {10: 65}  # of a student's time, as `reading` estimates it
+MOST_MINUTES = {lesson: 55 for lesson in range(10)} | {10: 65}  # of a student's time, as `reading` estimates it
 MOST_LINES, SHORT = 22, 16  # of a code cell that is not woven; the second in lessons 00 to 05
 # scope: pytest asks all tests of one lesson after another, so that mostly one worker runs it, and once.
 named = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem, scope="session")

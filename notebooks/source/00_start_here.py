@@ -170,8 +170,9 @@ data_flow()
 #
 # Now one round of the game, played by both. Chance decides which tokens are hidden and what is drawn; the
 # **seed** is the number from which chance starts. Look for the fake and for the lucky sample. (In the last row
-# *caught* means that P(replaced) of a fake is above one half. That is strict, for white lies far lower.) Then try
-# seed 13 and seed 2, and unfold what the generator proposed.
+# *caught* means that P(replaced) of a fake is above one half. That is strict, for white lies far lower. *Pieces* are
+# what words are cut into, see lesson 01.) Then try seed 13 and seed 2, and unfold what the generator proposed: five
+# of its likeliest words. What it draws may be a rare one that is not among them.
 
 # %%
 from electra_tutorial.views.strip import token_strip

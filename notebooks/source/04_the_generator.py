@@ -403,50 +403,10 @@ for name, found in fillings.items():
 # the generator believes in it: likely ones often, odd ones now and then. (Sometimes it draws the original. Such a
 # lucky sample counts as original: lesson 05.)
 #
-# **Drawing by hand.** Lay the probabilities side by side on a line from 0 to 1 and throw a dart, a random
-# number. Where it sticks, that is your word. The ends of the stretches are the running sums, `cumsum`.
-# `torch.multinomial` does the same for you.
-
-# %%
-p = torch.tensor([0.5, 0.25, 0.25])  # tea, milk, sand
-ends = p.cumsum(dim=0)  # (V,), where each word's stretch ends
-for dart in (0.1, 0.6, 0.9):
-    number = next(i for i, end in enumerate(ends.tolist()) if end > dart)  # the loop
-    print(f"dart at {dart}: {words[number]}")
-    assert number == torch.searchsorted(ends, dart, right=True)  # all ends at once
-darts = torch.rand(20_000, generator=rng)
-by_dart = torch.searchsorted(ends, darts, right=True)  # (20,000,)
-by_torch = torch.multinomial(p, 20_000, replacement=True, generator=rng)
-for name, draws in (("darts", by_dart), ("multinomial", by_torch)):
-    shares = draws.bincount(minlength=3) / 20_000
-    print(f"{name:12}", dict(zip(words, shares.tolist(), strict=True)))
-    assert torch.allclose(shares, p, atol=0.02)
-
-# %% [markdown]
-# One more knob, the **temperature**: the logits are divided by it before the softmax. Below 1 the likely words
-# get likelier. Above 1 all come closer together. At 0 only the likeliest is left. ELECTRA draws at 1: the
-# generator's own belief. (The short runs of lesson 06 draw half of the words at 1.5: see section 9 below.)
-#
-# **Guess first.** At temperature 1 the generator is as unsure about the cup as between some number of words.
-# What happens to that number at 0.5, and at 2?
-
-# %%
-guess = judge(GAPS[1], mask=[], top=8)
-names = [name for name, _ in guess.proposals[0]]
-numbers = [tokenizer.token_to_id(name) for name in names]
-with torch.no_grad():
-    row = electra.generator(torch.tensor([guess.masked_ids]))[0, guess.mask[0]]  # (V,)
-panels = {}
-for temperature in (0.5, 1.0, 2.0):
-    p = torch.softmax(forbid_special(row) / temperature, dim=-1)  # (V,)
-    unsure = torch.distributions.Categorical(p).perplexity()
-    panels[f"temperature {temperature}: between {unsure:,.0f} words"] = names, p[numbers]
-bar_panels(panels, "The eight likeliest words for the gap in 'I drank a cup of', at three "
-           "temperatures. At 0.5 the first few take most, at 2 all bars are low.", "probability")
-
-# %% [markdown]
-# Dividing by a half doubles every difference between logits, and a few words take all. Dividing by 2 halves them,
-# and the thousands of unlikely words, each still next to nothing, together take nearly everything.
+# Two things more, before you write the draw yourself. `torch.multinomial` draws from probabilities. And the logits
+# may be divided by a **temperature** before the softmax: below 1 the likely words get likelier, above 1 all come
+# closer together, at 0 only the likeliest is left. ELECTRA draws at 1: the generator's own belief. (The short runs
+# of lesson 06 draw half of the words at 1.5: see section 9 below.)
 
 # %%
 from electra_tutorial.objective import sample_tokens  # weave: exercise
@@ -473,9 +433,49 @@ for name, logits in {"any": raw, "forbidden": forbid_special(raw)}.items():
 assert not special.any()
 
 # %% [markdown]
-# ### Break it: noise in half precision <!-- weave: second reading -->
+# ### By hand, at other temperatures, and in half precision <!-- weave: second reading -->
 #
-# Another way to draw: add random noise of a certain kind (Gumbel's) to the logits and take the
+# Lay the probabilities side by side on a line from 0 to 1 and throw a dart, a random number. Where it sticks, that is
+# your word. The ends of the stretches are the running sums, `cumsum`. `torch.multinomial` does the same for you.
+
+# %%
+p = torch.tensor([0.5, 0.25, 0.25])  # tea, milk, sand
+ends = p.cumsum(dim=0)  # (V,), where each word's stretch ends
+for dart in (0.1, 0.6, 0.9):
+    number = next(i for i, end in enumerate(ends.tolist()) if end > dart)  # the loop
+    print(f"dart at {dart}: {words[number]}")
+    assert number == torch.searchsorted(ends, dart, right=True)  # all ends at once
+darts = torch.rand(20_000, generator=rng)
+by_dart = torch.searchsorted(ends, darts, right=True)  # (20,000,)
+by_torch = torch.multinomial(p, 20_000, replacement=True, generator=rng)
+for name, draws in (("darts", by_dart), ("multinomial", by_torch)):
+    shares = draws.bincount(minlength=3) / 20_000
+    print(f"{name:12}", dict(zip(words, shares.tolist(), strict=True)))
+    assert torch.allclose(shares, p, atol=0.02)
+
+# %% [markdown]
+# **Guess first.** At temperature 1 the generator is as unsure about the cup as between some number of words.
+# What happens to that number at 0.5, and at 2?
+
+# %%
+guess = judge(GAPS[1], mask=[], top=8)
+names = [name for name, _ in guess.proposals[0]]
+numbers = [tokenizer.token_to_id(name) for name in names]
+with torch.no_grad():
+    row = electra.generator(torch.tensor([guess.masked_ids]))[0, guess.mask[0]]  # (V,)
+panels = {}
+for temperature in (0.5, 1.0, 2.0):
+    p = torch.softmax(forbid_special(row) / temperature, dim=-1)  # (V,)
+    unsure = torch.distributions.Categorical(p).perplexity()
+    panels[f"temperature {temperature}: between {unsure:,.0f} words"] = names, p[numbers]
+bar_panels(panels, "The eight likeliest words for the gap in 'I drank a cup of', at three "
+           "temperatures. At 0.5 the first few take most, at 2 all bars are low.", "probability")
+
+# %% [markdown]
+# Dividing by a half doubles every difference between logits, and a few words take all. Dividing by 2 halves them,
+# and the thousands of unlikely words, each still next to nothing, together take nearly everything.
+#
+# **Break it.** Another way to draw: add random noise of a certain kind (Gumbel's) to the logits and take the
 # largest. In exact arithmetic that is the same. In `bfloat16`, a number format with half the bits and three
 # digits, it is not. **Guess first**: a word has probability 9 %, and 8,191 others share the rest. How often does
 # it come?

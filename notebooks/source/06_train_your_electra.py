@@ -341,7 +341,8 @@ expect(yours > 2 * guessing, "It finds the word far more often than by guessing.
 #
 # These are three small runs (the `tiny` preset on a grammar of our own making), each with three seeds. (A
 # *seed* is the number that all random draws of a run follow from: its first weights, its masks, its samples.)
-# The line is the mean of the seeds, the band reaches from the least to the most. The results come with the
+# The line is the mean of the seeds, the band reaches from the least to the most (in a table: the mean, and between
+# brackets the least and the most). The results come with the
 # course. A command made them, and would make them again: `electra-tutorial experiment curves --seeds 3`.
 #
 # **Guess first.** One of A, B and C is *healthy*. In one the discriminator has *collapsed*: it calls every
@@ -386,7 +387,7 @@ assert max(scored["generator too strong"]) < min(scored["healthy"])
 # |---|---|---|---|---|
 # | healthy | rises | falls under its baseline | falls under its baseline, in a short run not yet | wait |
 # | collapsed | stays at 0.5 | falls all the same | stays at its baseline, or over it | lower the learning rate |
-# | generator too strong | rises less | falls *lowest* | close to its baseline | raise λ |
+# | generator too strong | rises less | falls *lowest* | nearer to its baseline | raise λ |
 #
 # The trap is the generator's loss: judged by that, one of the sick runs is the best. This collapse was
 # made by a learning rate ten times too high. The strong generator was made by λ = 1, so that the

@@ -70,7 +70,7 @@ def rounds_down(step, total, peak, warmup):
 # --- update ---------------------------------------------------------------------------------------
 
 update = Exercise(
-    training.update, lesson=4, difficulty=2, minutes=6,
+    training.update, lesson=4, difficulty=2, minutes=5,
     task="""
         The forward pass is done, and `loss` is what came of it: a tensor of one number. Write the other four
         verbs: send the loss back, clip the gradients with `clip_gradients(groups, limit)`, take a step of
