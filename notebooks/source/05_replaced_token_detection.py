@@ -137,7 +137,8 @@ from electra_tutorial.evaluation import heldout_rows, mask_rows, play
 heldout = heldout_rows(load_corpus("course", fallback=True).heldout, tokenizer, 64,
                        tokens=full_or_fast(20_000, 2000))
 batches = mask_rows(heldout)  # ids, attention mask, what is hidden, what is special
-_, originals, scores, fake = play(electra, batches)  # (N,), and for all ordinary tokens
+# Both networks play: what stood at the hidden places (N,); a logit and the truth for each ordinary token.
+_, originals, scores, fake = play(electra, batches)
 hidden = torch.cat([hides[~special] for _, _, hides, special in batches]).numpy()
 lucky = ~fake[hidden]  # (N,)
 print(f"{len(lucky):,} draws, {lucky.mean():.0%} of them lucky")
@@ -419,7 +420,7 @@ from electra_tutorial.objective import mask_tokens, sample_tokens
 rows, real = pad(heldout[::8])  # (B, T): long and short together; True = real
 ordinary = real & (rows > 4)  # the special tokens have the ids 0 to 4
 rng, preset = torch.Generator().manual_seed(1), electra.preset.with_changes(odd_share=0.0)
-electra.preset = preset  # every fake is drawn in one way, as in the paper
+electra.preset = preset  # every fake is drawn at temperature 1, as in the paper
 rate, keep = preset.mask_rate, preset.keep
 masked_rows, hides = mask_tokens(rows, ~ordinary, rate, MASK_ID, keep, rng)
 guesses = electra.generator(masked_rows, real, hides)  # (N, V)
