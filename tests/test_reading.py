@@ -119,10 +119,10 @@ def test_what_is_defined_anew_after_it_may_be_used(lesson):
 
 
 def test_a_students_time_is_words_lines_and_exercises():
-    card, later = cards()["roc_auc"], cards()["longest_match"]
+    card, later = cards()["position_waves"], cards()["longest_match"]
     text = Cell("markdown", "word " * 2000, 1)
     code = Cell("code", "x = 1\n\n" * 100, 2)
-    exercise = Cell("code", "x = 1\n" * 1000, 3, name="exercise-roc_auc")
+    exercise = Cell("code", "x = 1\n" * 1000, 3, name="exercise-position_waves")
     assert reading.time_of([text], []) == 10
     assert reading.time_of([text, code], []) == 15
     assert reading.time_of([text, code, exercise], [card]) == 15 + card.minutes

@@ -11,7 +11,7 @@ nan = float("nan")
 # --- roc_auc --------------------------------------------------------------------------------------
 
 roc_auc = Exercise(
-    metrics.roc_auc, lesson=5, difficulty=2, minutes=10,
+    metrics.roc_auc, lesson=5, difficulty=3, minutes=12,
     task="""
         The chance that a replaced token scores higher than an original one, over all pairs of the two; a
         tie counts one half. `scores` `(N,)` are numbers, `labels` `(N,)` bool, True = replaced. Return a
@@ -102,7 +102,7 @@ def many_pairs_take_no_minutes(roc_auc):
 # --- recall ---------------------------------------------------------------------------------------
 
 recall = Exercise(
-    metrics.recall, lesson=5, difficulty=1, minutes=5,
+    metrics.recall, lesson=5, difficulty=1, minutes=4,
     task="""
         Of the tokens that were replaced, which share is found, that is: has a score above `threshold`?
         `scores` `(N,)`, `labels` `(N,)` bool. Return a float, and `float("nan")` where nothing was

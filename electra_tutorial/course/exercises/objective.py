@@ -330,7 +330,7 @@ def where(ids, chosen, samples):
 # --- replaced_labels ------------------------------------------------------------------------------
 
 replaced_labels = Exercise(
-    objective.replaced_labels, lesson=5, difficulty=1, minutes=3,
+    objective.replaced_labels, lesson=5, difficulty=1, minutes=2,
     task="""
         Which tokens are fake? Return `(B, T)` bool, True = replaced. A sample that happens to equal the
         original counts as original.
@@ -382,7 +382,7 @@ def zero_is_no_token(ids, corrupted_ids):
 # --- electra_loss ---------------------------------------------------------------------------------
 
 electra_loss = Exercise(
-    objective.electra_loss, lesson=5, difficulty=1, minutes=3,
+    objective.electra_loss, lesson=5, difficulty=1, minutes=2,
     task="""
         Join the two losses into the one that is trained: the generator's, plus `weight` (the paper's
         lambda) times the discriminator's.
