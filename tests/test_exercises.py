@@ -1281,11 +1281,14 @@ def test_a_lesson_whose_folder_is_gone_says_so_and_goes_on(notebook, tmp_path):
 
 
 def test_a_damaged_file_is_moved_aside_and_a_new_one_begun(notebook):
-    open(FILE, "wb").write(b"\xff\xfe\x00")
+    damaged = b"\xff\xfe\x00# === corrupt ==="
+    open(FILE, "wb").write(damaged)
+    said = notebook.check("corrupt")
+    assert "There is no function of that name" in said and "safe" not in said
     assert "cannot be read" in notebook.run("from electra_tutorial.course.mine import progress; progress(5)")
     notebook.run(RIGHT)
     assert f"it is {DAMAGED} now" in notebook.check("corrupt")
-    assert open(DAMAGED, "rb").read() == b"\xff\xfe\x00" and list(yours()[0]) == ["corrupt"]
+    assert open(DAMAGED, "rb").read() == damaged and list(yours()[0]) == ["corrupt"]
 
 
 @pytest.mark.parametrize(("old", "new", "words"), [
