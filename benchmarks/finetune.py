@@ -1,7 +1,8 @@
-"""Fine-tuning over seeds: where pre-training pays, and what cures overfitting. A line of JSON a run.
+"""Fine-tuning over seeds: where pre-training pays, why not for reviews, what cures overfitting. A line of JSON a run.
 
     python benchmarks/finetune.py examples        # data/results/fine-tuning/examples.jsonl: 86 runs
     python benchmarks/finetune.py overfitting     # data/results/fine-tuning/overfitting.jsonl: 21 runs
+    python benchmarks/finetune.py texts           # data/results/fine-tuning/texts.jsonl: 48 runs, no network
 
 Stop when you like: runs that stand in the file are not made again. So after a change to the model or the recipe,
 delete the file first. What each run took of the processor stands in its line, as `cpu_seconds`.
@@ -9,7 +10,7 @@ delete the file first. What each run took of the processor stands in its line, a
 import argparse
 import time
 from dataclasses import asdict
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,11 @@ import torch
 from electra_tutorial.checkpoint import load
 from electra_tutorial.evaluation import piece_logits
 from electra_tutorial.experiments import append_line, read_results
+from electra_tutorial.feature_probes import fit_logistic
 from electra_tutorial.finetune import (
     Recipe,
     accuracy_on,
+    encode,
     encode_tags,
     finetune_questions,
     finetune_sentiment,
@@ -33,9 +36,14 @@ from electra_tutorial.finetune import (
 from electra_tutorial.metrics import bootstrap_interval, found
 from electra_tutorial.sources import data_dir
 from electra_tutorial.tasks import first, load_questions, load_sentiment, load_swaps
+from electra_tutorial.tokens import SPECIAL_TOKENS
+from electra_tutorial.training import prepare_text
 
 EXAMPLES = (100, 500, 2000, None)  # None: all
 FEW = 500
+WINDOW, VECTOR = 10, 100  # places to either side that are counted; numbers of a counted vector
+DECAYS = (1.0, 3.0, 10.0, 30.0)
+LONGEST = 64  # pieces of a review
 BARE = Recipe(epochs=30, layer_decay=1.0, weight_decay=0.0, dropout=0.0, patience=0, looks=15)
 CURES = {  # one change each
     "none of them": {}, "dropout .2": {"dropout": 0.2}, "weight decay .3": {"weight_decay": 0.3},
@@ -68,7 +76,74 @@ def overfitting(seed, electra, tokenizer):
             finetune_sentiment(electra, tokenizer, n, r, seed))
 
 
-STUDIES = {"examples": examples, "overfitting": overfitting}
+def texts(seed, electra, tokenizer):
+    """Is it the text? Reviews judged by the mean of their pieces' vectors, which were counted on one text or another.
+
+    The reviews' own text is that of the train side, all of it, and no label: only `number` of them have labels.
+    """
+    task, tables = load_sentiment(), piece_tables(electra, tokenizer)
+    for number in EXAMPLES:
+        for variant, table in tables.items():
+            yield "sentiment", variant, number, partial(probed, table, tokenizer, first(task, number, seed))
+
+
+STUDIES = {"examples": examples, "overfitting": overfitting, "texts": texts}
+
+
+# --- vectors by counting ------------------------------------------------------------------------------------
+@cache
+def piece_tables(electra, tokenizer):
+    """{where a vector for each piece comes from: a table (V, numbers)}."""
+    corpus, _, rows = prepare_text(electra.preset.with_changes(balance=0.0), "course", tokenizer)
+    course = np.split(np.asarray(rows.ids, dtype=np.int64), rows.starts[1:-1])
+    reviews, _ = encode([one.text for one in load_sentiment().train], tokenizer, electra.preset.max_length)
+    vocabulary = electra.preset.vocab_size
+    return {"drawn at random": np.random.default_rng(0).normal(size=(vocabulary, VECTOR)).astype(np.float32),
+            "ELECTRA's table": electra.discriminator.encoder.embeddings.token.weight.detach().numpy(),
+            "counts, course": count_vectors(course, vocabulary), "counts, reviews": count_vectors(reviews, vocabulary)}
+
+
+def count_vectors(rows, vocabulary):
+    """A vector for each piece from the company it keeps: (V, VECTOR), by counting alone.
+
+    Which pieces stand how often within WINDOW places of each other (the further apart, the less it counts), measured
+    against what chance would give, in nats and not below 0; then the strongest directions of that table. (Levy,
+    Goldberg and Dagan 2015: it does what word2vec does.)
+    """
+    gap = np.zeros(WINDOW, dtype=np.int64)  # [PAD], which is not counted: nothing reaches into the next row
+    ids = np.concatenate([part for row in rows for part in (row, gap)])
+    counts = np.zeros(vocabulary * vocabulary, dtype=np.float32)
+    for distance in range(1, WINDOW + 1):
+        left, right = ids[:-distance], ids[distance:]
+        ordinary = np.minimum(left, right) >= len(SPECIAL_TOKENS)
+        place, often = np.unique(left[ordinary] * vocabulary + right[ordinary], return_counts=True)
+        counts[place] += often / distance
+    counts = counts.reshape(vocabulary, vocabulary)
+    counts += counts.T.copy()
+    total, context = counts.sum(1), counts.sum(1) ** 0.75  # the power lets rare company count for less
+    with np.errstate(divide="ignore", invalid="ignore"):
+        surprise = np.log(counts * context.sum() / (total[:, None] * context))
+    surprise = torch.from_numpy(np.where(counts > 0, surprise, 0).clip(min=0).astype(np.float32))
+    torch.manual_seed(0)
+    directions, strength, _ = torch.svd_lowrank(surprise, VECTOR, niter=3)
+    return (directions * strength.sqrt()).numpy()
+
+
+def probed(table, tokenizer, task):
+    """Logistic regression on mean vectors; how tightly it is held is chosen on the valid side."""
+    sides = {}
+    for side in ("train", "valid", "test"):
+        rows, _ = encode([one.text for one in getattr(task, side)], tokenizer, LONGEST)
+        means = [table[[piece for piece in row if piece >= len(SPECIAL_TOKENS)]].mean(0) for row in rows]
+        sides[side] = np.stack(means), np.array([one.label == 1 for one in getattr(task, side)])
+    right = {side: [] for side in sides}
+    for decay in DECAYS:
+        score = fit_logistic(*sides["train"], decay)
+        for side, (means, positive) in sides.items():
+            right[side].append((score(means) > 0) == positive)
+    best = int(np.argmax([some.mean() for some in right["valid"]]))
+    return scored(float(right["test"][best].mean()), bootstrap_interval(np.mean, right["test"][best])) | {
+        "decay": DECAYS[best]}
 
 
 # --- a run as plain data ------------------------------------------------------------------------------------

@@ -24,12 +24,13 @@ from electra_tutorial.training import pretrain
 from electra_tutorial.views import curves
 from electra_tutorial.views.attention import attention_grid, attention_map
 from electra_tutorial.views.columns import log_odds_above, percent, probability_at
-from electra_tutorial.views.curves import LiveCurves, curves_of, timelapse_figure, training_curves
+from electra_tutorial.views.curves import LiveCurves, curves_of, training_curves
 from electra_tutorial.views.dashboard import Dashboard, dashboard_figure
 from electra_tutorial.views.panels import line_panels
 from electra_tutorial.views.picture import FONTS, Picture, new_figure
 from electra_tutorial.views.strip import compare_strips, shade, strip_text, token_strip
 from electra_tutorial.views.terminal import text_width
+from electra_tutorial.views.timelapse import timelapse_picture
 
 LETTERS = ["The quick brown fox jumps over the lazy dog's bed: don't they?", '<b> & "x" <b> & "x"'] * 3
 TOKENIZER = train_tokenizer([*toy_sentences(400), *LETTERS], 320)
@@ -283,7 +284,8 @@ PICTURES = {
     "runs": lambda: curves_of([("one", history()), ("two", history(3))], "exam_pairs"),
     "map": lambda: attention_map(*one_head(), title="Layer 0, head 1"),
     "grid": lambda: attention_grid(*heads_of()),
-    "timelapse": lambda: timelapse_figure(timelapse()),
+    "timelapse": lambda: timelapse_picture(timelapse(), 0.2),
+    "timelapse and exam": lambda: timelapse_picture(timelapse(), 0.2, history=history()),
     "panels": lambda: line_panels({"one": {"a": [1, 2], "b": [2, 1]}, "two": {"a": [3, 3]}}, "2 panels. " * 8, "x"),
 }
 
@@ -402,12 +404,12 @@ def test_chinese_labels_are_drawn_with_a_font_that_has_them():
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # matplotlib warns of a missing glyph
-        timelapse_figure(timelapse(), 1).png()
+        timelapse_picture(timelapse(), 0.2, 1).png()
         attention_map(["李", "华"], np.eye(2)).png()
 
 
 def test_the_timelapse_is_drawn_in_log_odds_from_the_base_rate():
-    picture = timelapse_figure(timelapse(), "A 李 is.", base_rate=0.2)
+    picture = timelapse_picture(timelapse(), 0.2, "A 李 is.")
     drawn = picture.figure.axes[0].images[0].get_array()
     assert drawn[1, 1] == pytest.approx(0) and drawn[3, 0] == pytest.approx(log_odds_above(0.8, 0.2))
     assert "The false word, is: 80% at first, 20% at last" in picture.alt
@@ -420,7 +422,7 @@ def test_the_timelapse_is_drawn_in_log_odds_from_the_base_rate():
 ])
 def test_a_timelapse_that_is_not_there_is_said(data, sentence, says):
     with pytest.raises(UserError, match=says):
-        timelapse_figure(data, sentence)
+        timelapse_picture(data, 0.2, sentence)
 
 
 # --- live -------------------------------------------------------------------------------------------------------

@@ -8,8 +8,10 @@ from matplotlib.figure import Figure
 from electra_tutorial.checkpoint import model_folder, read_json
 from electra_tutorial.judgement import PROBES, judge
 from electra_tutorial.views.columns import log_odds_above, percent
-from electra_tutorial.views.curves import FULL, SUSPICION, draw_exam
+from electra_tutorial.views.curves import draw_exam
 from electra_tutorial.views.picture import FONTS, GREY, Picture
+from electra_tutorial.views.strip import FULL
+from electra_tutorial.views.timelapse import SUSPICION
 
 
 def cover(folder=None):

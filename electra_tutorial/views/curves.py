@@ -1,19 +1,17 @@
-"""How a run went: the exam, both losses beside what a trivial model gets, and the time-lapse.
+"""How a run went: the exam, and both losses beside what a trivial model gets.
 
 The exam is the main curve, because it is the same for every model. The discriminator's own loss is a game
 against an opponent that improves too, so it stands beside the loss of a detector that says the same of
-every token. Functions take plain data, `Run.history` or `Run.timelapse`, and return a `Picture`.
+every token. Functions take plain data, `Run.history`, and return a `Picture`.
 """
 import itertools
 import math
 import time
 
 import numpy as np
-from matplotlib.colors import LinearSegmentedColormap
 
 from electra_tutorial.errors import UserError
-from electra_tutorial.views.columns import percent, probability_at
-from electra_tutorial.views.picture import BLUE, FONTS, GREEN, GREY, ORANGE, PURPLE, Picture, new_figure
+from electra_tutorial.views.picture import BLUE, GREEN, GREY, ORANGE, PURPLE, Picture, new_figure
 
 # key of a history -> what it is, its axis, the score of chance (None: see FLOORS)
 FIGURES = {
@@ -34,8 +32,6 @@ FLOORS = {  # key of a history -> key of what a trivial model gets
 }
 EXAM = (("exam_easy_auc", BLUE, "o"), ("exam_medium_auc", ORANGE, "s"), ("exam_pairs", GREEN, "^"))
 STYLES = ((BLUE, "o"), (ORANGE, "s"), (GREEN, "^"), (PURPLE, "D"), (GREY, "v"), ("#111111", "P"))
-SUSPICION = LinearSegmentedColormap.from_list("suspicion", ["#0072B2", "#ffffff", "#D55E00"])
-FULL = 4.0  # nats from the base rate at which a colour is full, as in the token strip
 
 
 # --- one run ------------------------------------------------------------------------------------------------
@@ -179,71 +175,6 @@ def runs_with(key, runs):
         known = sorted({name for _, history in runs for row in history for name in row})
         raise UserError(f"No run has {key!r} to draw: choose from {', '.join(known) or 'nothing yet'}.")
     return drawn
-
-
-# --- the time-lapse -----------------------------------------------------------------------------------------
-def timelapse_figure(timelapse, sentence=1, base_rate=0.12):
-    """How suspicion of each piece of a probe sentence grew: pieces down, moments across. A `Picture`.
-
-    timelapse: `Run.timelapse`; sentence: the number of a probe, or its text. Moments are log-spaced, since
-    most happens early. Colours are those of the token strip: how far, in log-odds, P(replaced) lies from the
-    base rate (about one token in eight is a fake). Raises `UserError` when the run recorded nothing, or has
-    no such sentence.
-    """
-    number = probe_number(timelapse, sentence)
-    probe, moments = timelapse["sentences"][number], timelapse["moments"]
-    p = np.array([moment["probabilities"][number] for moment in moments], dtype=float).T  # (T, moments)
-    figure = new_figure(8.5, 0.3 * len(p) + 1.5)
-    axes = figure.subplots()
-    nats = logit(p) - logit(base_rate)
-    image = axes.imshow(nats, aspect="auto", cmap=SUSPICION, vmin=-FULL, vmax=FULL)
-    label_pieces(axes, probe)
-    steps = [f"{moment['step']:,}" for moment in moments]
-    axes.set_xticks(range(len(moments)), steps, rotation=90, fontsize=8)
-    axes.set_xlabel("training steps, log-spaced")
-    end = axes.secondary_yaxis("right")
-    end.set_yticks(range(len(p)), [percent(value) for value in p[:, -1]], fontsize=8)
-    end.set_ylabel("at the end", fontsize=8)
-    bar = figure.colorbar(image, ax=axes, label="P(replaced); white: the base rate", pad=0.12)
-    ticks = np.arange(-FULL, FULL + 1, 2)
-    bar.set_ticks(ticks, labels=[percent(probability_at(nats, base_rate)) for nats in ticks])
-    axes.set_title(probe["text"], fontfamily=FONTS, fontsize=10)
-    return Picture(figure, timelapse_in_words(probe, p, moments))
-
-
-def logit(p):
-    """Log-odds of probabilities, kept finite."""
-    p = np.clip(p, 1e-6, 1 - 1e-6)
-    return np.log(p / (1 - p))
-
-
-def probe_number(timelapse, sentence):
-    """The number of a probe sentence given by number or text."""
-    if not timelapse or not timelapse.get("moments"):
-        raise UserError("This run recorded no time-lapse: take the shipped model's, or train anew.")
-    texts = [probe["text"] for probe in timelapse["sentences"]]
-    number = texts.index(sentence) if sentence in texts else sentence
-    if not isinstance(number, int) or not 0 <= number < len(texts):
-        raise UserError(f"There is no probe sentence {sentence!r}: choose from 0 to {len(texts) - 1}.")
-    return number
-
-
-def label_pieces(axes, probe):
-    """The pieces down the side; those of the word that does not belong are bold behind an arrow."""
-    arrows = ["▶ " * (place in probe["replaced"]) for place in range(len(probe["pieces"]))]
-    labels = [arrow + piece for arrow, piece in zip(arrows, probe["pieces"], strict=True)]
-    axes.set_yticks(range(len(labels)), labels, fontfamily=FONTS)
-    for place in probe["replaced"]:
-        axes.get_yticklabels()[place].set_fontweight("bold")
-
-
-def timelapse_in_words(probe, p, moments):
-    """What the discriminator said first and last of the false word, or of the most suspected piece."""
-    place = probe["replaced"][0] if probe["replaced"] else int(p[1:-1, -1].argmax()) + 1
-    kind = "The false word" if probe["replaced"] else "No word is false; the most suspected piece"
-    return (f"P(replaced) of each piece of “{probe['text']}” at {len(moments)} moments up to step "
-            f"{moments[-1]['step']:,}. {kind}, {probe['pieces'][place]}: {percent(p[place, 0])} at "
-            f"first, {percent(p[place, -1])} at last; the mean piece at last: {percent(p[1:-1, -1].mean())}.")
 
 
 # --- live ---------------------------------------------------------------------------------------------------

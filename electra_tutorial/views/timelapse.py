@@ -7,26 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import traitlets
+from matplotlib.colors import LinearSegmentedColormap
 
 from electra_tutorial.checkpoint import model_folder, read_json
 from electra_tutorial.errors import UserError
 from electra_tutorial.judgement import base_rate_of, find_model
 from electra_tutorial.views.columns import log_odds_above, percent
-from electra_tutorial.views.curves import (
-    EXAM,
-    FIGURES,
-    FULL,
-    SUSPICION,
-    column,
-    label_pieces,
-    logit,
-    probe_number,
-    timelapse_in_words,
-    tokens_seen,
-)
+from electra_tutorial.views.curves import EXAM, FIGURES, column, tokens_seen
 from electra_tutorial.views.live import STYLE, Live, Said, front_end
-from electra_tutorial.views.picture import GREY, Picture, new_figure
-from electra_tutorial.views.strip import scale, shade
+from electra_tutorial.views.picture import BLUE, FONTS, GREY, ORANGE, Picture, new_figure
+from electra_tutorial.views.strip import FULL, scale, shade
+
+SUSPICION = LinearSegmentedColormap.from_list("suspicion", [BLUE, "#ffffff", ORANGE])
 
 
 class Timelapse(Live):
@@ -44,7 +36,7 @@ class Timelapse(Live):
 
     def static(self):
         timelapse, history, base_rate = self.source
-        return timelapse_and_exam(timelapse, history, self.sentence, base_rate)._repr_html_()
+        return timelapse_picture(timelapse, base_rate, self.sentence, history)._repr_html_()
 
 
 def timelapse_view(run=None, sentence=1):
@@ -111,28 +103,37 @@ def exam_in_words(history, tokens):
 
 
 # --- the static twin ------------------------------------------------------------------------------------------
-def timelapse_and_exam(timelapse, history, sentence=1, base_rate=0.12):
-    """Suspicion of each piece over the moments of a run, and the exam below on the same axis: a `Picture`.
+def timelapse_picture(timelapse, base_rate, sentence=1, history=None):
+    """How suspicion of each piece of a probe sentence grew: pieces down, moments across. A `Picture`.
 
-    As `timelapse_figure` in `curves`, and raises `UserError` as that does.
+    timelapse: `Run.timelapse`; sentence: the number of a probe, or its text; history: `Run.history`, to have the
+    exam below on the same axis. Moments are log-spaced, since most happens early. Colours are those of the token
+    strip: how far, in log-odds, P(replaced) lies from `base_rate`, the share of fakes in training. Raises `UserError`
+    when the run recorded nothing, or has no such sentence.
     """
     number = probe_number(timelapse, sentence)
     probe, moments = timelapse["sentences"][number], timelapse["moments"]
     p = np.array([moment["probabilities"][number] for moment in moments], dtype=float).T  # (T, moments)
-    figure = new_figure(8.5, 0.28 * len(p) + 3)
-    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[0.28 * len(p), 1.8])
-    image = above.imshow(logit(p) - logit(base_rate), aspect="auto", cmap=SUSPICION, vmin=-FULL, vmax=FULL)
-    label_pieces(above, probe)
-    end = above.secondary_yaxis("right")
+    heights = [0.3 * len(p)] + [1.8] * (history is not None)
+    figure = new_figure(8.5, sum(heights) + 1.3)
+    axes, *below = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
+    image = axes.imshow(logit(p) - logit(base_rate), aspect="auto", cmap=SUSPICION, vmin=-FULL, vmax=FULL)
+    label_pieces(axes, probe)
+    end = axes.secondary_yaxis("right")
     end.set_yticks(range(len(p)), [percent(value) for value in p[:, -1]], fontsize=8)
-    end.set_ylabel("P(replaced) at the end", fontsize=8)
-    above.set_title(probe["text"], fontsize=10)
-    above.tick_params(bottom=False)
-    bar = figure.colorbar(image, ax=above, pad=0.12, label="P(replaced); white: the base rate")
+    end.set_ylabel("at the end", fontsize=8)
+    bar = figure.colorbar(image, ax=axes, label="P(replaced); white: the base rate", pad=0.12)
     bar.set_ticks(range(-4, 5, 2), labels=[label for _, label in scale(base_rate)])
-    draw_exam_below(below, history, moments)
-    return Picture(figure, f"{timelapse_in_words(probe, p, moments)} Below: {exam_in_words(history, float('inf'))} "
-                           "at last.")
+    axes.set_title(probe["text"], fontfamily=FONTS, fontsize=10)
+    alt = timelapse_in_words(probe, p, moments)
+    for one in below:
+        axes.tick_params(bottom=False)
+        draw_exam_below(one, history, moments)
+        alt += f" Below: {exam_in_words(history, float('inf'))} at last."
+    lowest = (axes, *below)[-1]
+    lowest.set_xticks(range(len(moments)), [f"{moment['step']:,}" for moment in moments], rotation=90, fontsize=8)
+    lowest.set_xlabel("training steps, log-spaced")
+    return Picture(figure, alt)
 
 
 def draw_exam_below(axes, history, moments):
@@ -145,6 +146,39 @@ def draw_exam_below(axes, history, moments):
     axes.set_ylim(0.4, 1)
     axes.set_ylabel("exam")
     axes.legend(fontsize=7, ncols=4, loc="lower right", frameon=False)
-    axes.set_xticks(range(len(moments)), [f"{moment['step']:,}" for moment in moments], rotation=90, fontsize=8)
-    axes.set_xlabel("training steps, log-spaced")
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def logit(p):
+    """Log-odds of probabilities, kept finite."""
+    p = np.clip(p, 1e-6, 1 - 1e-6)
+    return np.log(p / (1 - p))
+
+
+def probe_number(timelapse, sentence):
+    """The number of a probe sentence given by number or text."""
+    if not timelapse or not timelapse.get("moments"):
+        raise UserError("This run recorded no time-lapse: take the shipped model's, or train anew.")
+    texts = [probe["text"] for probe in timelapse["sentences"]]
+    number = texts.index(sentence) if sentence in texts else sentence
+    if not isinstance(number, int) or not 0 <= number < len(texts):
+        raise UserError(f"There is no probe sentence {sentence!r}: choose from 0 to {len(texts) - 1}.")
+    return number
+
+
+def label_pieces(axes, probe):
+    """The pieces down the side; those of the word that does not belong are bold behind an arrow."""
+    arrows = ["▶ " * (place in probe["replaced"]) for place in range(len(probe["pieces"]))]
+    labels = [arrow + piece for arrow, piece in zip(arrows, probe["pieces"], strict=True)]
+    axes.set_yticks(range(len(labels)), labels, fontfamily=FONTS)
+    for place in probe["replaced"]:
+        axes.get_yticklabels()[place].set_fontweight("bold")
+
+
+def timelapse_in_words(probe, p, moments):
+    """What the discriminator said first and last of the false word, or of the most suspected piece."""
+    place = probe["replaced"][0] if probe["replaced"] else int(p[1:-1, -1].argmax()) + 1
+    kind = "The false word" if probe["replaced"] else "No word is false; the most suspected piece"
+    return (f"P(replaced) of each piece of “{probe['text']}” at {len(moments)} moments up to step "
+            f"{moments[-1]['step']:,}. {kind}, {probe['pieces'][place]}: {percent(p[place, 0])} at "
+            f"first, {percent(p[place, -1])} at last; the mean piece at last: {percent(p[1:-1, -1].mean())}.")

@@ -544,9 +544,9 @@ title = f"Discriminator, layer {LAYER}, head {HEAD}"
 attention_map(look.pieces, look.attentions[LAYER][HEAD], title)
 
 # %%
-from electra_tutorial.views.curves import timelapse_figure
+from electra_tutorial.views.timelapse import timelapse_picture
 
-timelapse_figure(run.timelapse, sentence=1, base_rate=judged.base_rate)  # 0 to 9
+timelapse_picture(run.timelapse, judged.base_rate, sentence=1)  # 0 to 9
 
 # %% [markdown]
 # ## 13. Checkpoint, stop, go on: exactly
