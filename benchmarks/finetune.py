@@ -97,10 +97,11 @@ def piece_tables(electra, tokenizer):
     corpus, _, rows = prepare_text(electra.preset.with_changes(balance=0.0), "course", tokenizer)
     course = np.split(np.asarray(rows.ids, dtype=np.int64), rows.starts[1:-1])
     reviews, _ = encode([one.text for one in load_sentiment().train], tokenizer, electra.preset.max_length)
-    vocabulary = electra.preset.vocab_size
-    return {"drawn at random": np.random.default_rng(0).normal(size=(vocabulary, VECTOR)).astype(np.float32),
-            "ELECTRA's table": electra.discriminator.encoder.embeddings.token.weight.detach().numpy(),
-            "counts, course": count_vectors(course, vocabulary), "counts, reviews": count_vectors(reviews, vocabulary)}
+    learned = electra.discriminator.encoder.embeddings.token.weight.detach().numpy()
+    random = np.random.default_rng(0).normal(size=(len(learned), VECTOR)).astype(np.float32)
+    return {"drawn at random": random, "ELECTRA's table": learned,
+            "counts, course": count_vectors(course, len(learned)),
+            "counts, reviews": count_vectors(reviews, len(learned))}
 
 
 def count_vectors(rows, vocabulary):

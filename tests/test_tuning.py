@@ -5,6 +5,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from electra_tutorial import finetune
@@ -129,6 +130,29 @@ def test_the_study_of_examples_has_every_task_pre_trained_and_from_scratch_and_i
                          ("sentiment", "naive Bayes", 4), ("sentiment", "naive Bayes", None)}
     json.dumps([line for *_, line in runs])  # what JSON cannot hold would be seen only after hours
     assert len(list(command.examples(1, electra, tokenizer))) == len(runs) - 2  # two of the rivals draw nothing
+
+
+def test_counting_finds_which_pieces_keep_the_same_company(command, monkeypatch):
+    """Three by three, of like company: 5, 6, 7 stand beside 11 alone, 8, 9, 10 beside 12 alone."""
+    monkeypatch.setattr(command, "VECTOR", 4)
+    rows = [[2, piece, 11 if piece < 8 else 12, 3] for piece in (5, 6, 7, 8, 9, 10)] * 20
+    table = command.count_vectors(rows, 14)
+    near, far = np.linalg.norm(table[5] - table[7]), np.linalg.norm(table[5] - table[8])
+    assert near < 1e-3 < 0.5 < far, "like company, like vector; and no company reaches from one row into the next"
+    assert np.abs(table[[0, 2, 3, 13]]).max() < 1e-6, "special pieces, and what never stood there, have none"
+
+
+def test_the_study_of_texts_judges_one_table_as_it_judges_another(command, monkeypatch):
+    electra, tokenizer = load()
+    task = command.load_sentiment()
+    few = replace(task, **{side: getattr(task, side)[:40] for side in ("train", "valid", "test")})
+    kind = electra.discriminator.encoder.embeddings.token.weight.detach().numpy()
+    monkeypatch.setattr(command, "load_sentiment", lambda: few)
+    monkeypatch.setattr(command, "piece_tables", lambda *given: {"a": kind, "b": kind})
+    runs = [(*run, make()) for *run, make in command.texts(0, electra, tokenizer)]
+    assert [run[1:3] for run in runs[:3]] == [("a", 100), ("b", 100), ("a", 500)] and len(runs) == 8
+    assert runs[0][3] == runs[1][3] and 0 <= runs[0][3]["score"] <= 1 and runs[0][3]["decay"] in command.DECAYS
+    json.dumps(runs)
 
 
 def test_all_cures_take_as_many_steps(command):

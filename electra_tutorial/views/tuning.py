@@ -46,13 +46,13 @@ def mean_curve(lines):
 def results_table(study, path=None):
     """Score and last loss of each variant, the mean over its seeds and the least and the most, as text for a `print`.
 
-    Of "examples" a table with a column for each number of them. Where there are no results: a sentence that says how
-    to make them.
+    Of "examples" and "texts" a table with a column for each number of examples. Where there are no results: a
+    sentence that says how to make them.
     """
     lines = read_results(path or results_path(study))
     if not lines:
         return f"There are no results here yet: `python benchmarks/finetune.py {study}` makes them."
-    if study == "examples":
+    if study in ("examples", "texts"):
         return numbers_table(lines)
     rows = [f"{'':24} seeds   accuracy           last loss on valid"]
     for variant, group in by_variant(lines).items():
