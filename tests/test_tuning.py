@@ -155,6 +155,22 @@ def test_the_study_of_texts_judges_one_table_as_it_judges_another(command, monke
     json.dumps(runs)
 
 
+def test_how_tightly_a_probe_is_held_is_chosen_on_the_valid_side(command, monkeypatch):
+    """Held at 3 the stand-in is right on valid and wrong on test, held otherwise the other way round."""
+    electra, tokenizer = load()
+    task = command.load_sentiment()
+    task = replace(task, train=task.train[:8], valid=task.valid[:30], test=task.test[:40])
+    labels = {len(side): np.array([one.label for one in side]) * 2 - 1 for side in (task.train, task.valid, task.test)}
+
+    def fit(features, positive, decay):
+        return lambda others: labels[len(others)] * (1 if (len(others) == 40) != (decay == 3.0) else -1)
+
+    monkeypatch.setattr(command, "fit_logistic", fit)
+    table = electra.discriminator.encoder.embeddings.token.weight.detach().numpy()
+    line = command.probed(table, tokenizer, task)
+    assert (line["decay"], line["score"]) == (3.0, 0.0)
+
+
 def test_all_cures_take_as_many_steps(command):
     assert len(command.CURES) == 7
     runs = [(variant, number) for _, variant, number, _ in command.overfitting(0, None, None)]
