@@ -160,7 +160,8 @@ def test_how_tightly_a_probe_is_held_is_chosen_on_the_valid_side(command, monkey
     electra, tokenizer = load()
     task = command.load_sentiment()
     task = replace(task, train=task.train[:8], valid=task.valid[:30], test=task.test[:40])
-    labels = {len(side): np.array([one.label for one in side]) * 2 - 1 for side in (task.train, task.valid, task.test)}
+    sides = task.train, task.valid, task.test
+    labels = {len(side): np.array([one.label for one in side]) * 2 - 1 for side in sides}
 
     def fit(features, positive, decay):
         return lambda others: labels[len(others)] * (1 if (len(others) == 40) != (decay == 3.0) else -1)
