@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import nbformat
@@ -128,6 +129,13 @@ def test_the_solution_passes_and_is_kept(name, notebook, tmp_path):
     assert not notebook.goes_on_with_the_reference(name)
     done, problems = yours()
     assert list(done) == [name] and not problems
+
+
+@each
+def test_a_right_answer_is_tried_long_before_it_would_be_called_endless(name):
+    started = time.process_time()
+    assert verdict(find(name), find(name).reference) == ""
+    assert time.process_time() - started < trying.LONGEST / 4
 
 
 @each

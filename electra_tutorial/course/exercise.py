@@ -257,10 +257,10 @@ def show(value, task=""):
     Of an object with many parts those that `task` names, as in "judgement.words".
     """
     if isinstance(value, torch.Tensor | np.ndarray):
-        flat = value.detach().flatten() if isinstance(value, torch.Tensor) else value.flatten()
+        if np.prod(value.shape) > SHOWN:
+            return kind(value)
         unusual = isinstance(value, np.ndarray) and value.dtype not in (np.int64, np.float64, bool)
-        plain = f"array({show(value.tolist())}, {value.dtype})" if unusual else show(value.tolist())
-        return plain if len(flat) <= SHOWN else kind(value)
+        return f"array({show(value.tolist())}, {value.dtype})" if unusual else show(value.tolist())
     if isinstance(value, list):
         return "[" + ", ".join(map(show, value)) + "]"
     if isinstance(value, tuple):
