@@ -2,7 +2,8 @@
 
     python benchmarks/pairs.py [--model DIR] [--corpus NAME] [--part choose|report|all]
 
-Beside discriminator and generator stands a bigram model, counted on the same training text.
+Beside discriminator and generator stands a bigram model, counted on the same training text. Below the table: by how
+much one random word moves the discriminator's suspicion of words that stand three or more away from it.
 """
 import argparse
 
@@ -11,7 +12,7 @@ import torch
 from electra_tutorial.checkpoint import load
 from electra_tutorial.corpus import load_corpus
 from electra_tutorial.exam import load_exam
-from electra_tutorial.probes import Bigram, score_by_phenomenon
+from electra_tutorial.probes import Bigram, moved_elsewhere, score_by_phenomenon
 from electra_tutorial.training import prepare_text
 
 JUDGES = ("discriminator", "generator", "bigram")
@@ -29,11 +30,14 @@ def main():
     corpus = load_corpus(args.corpus)
     _, _, rows = prepare_text(electra.preset.with_changes(balance=0.0), corpus, tokenizer)
     bigram = Bigram(rows.ids, electra.preset.vocab_size)
-    scored = score_by_phenomenon(load_exam(corpus).part(args.part).hard, electra, tokenizer, bigram)
+    exam = load_exam(corpus).part(args.part)
+    scored = score_by_phenomenon(exam.hard, electra, tokenizer, bigram)
     print(f"{'':22}{'pairs':>6}  " + "".join(f"{name:22}" for name in JUDGES))
     for row in sorted(scored, key=lambda row: (row["phenomenon"] == "all", -row["n"])):
         cells = "".join("{:.3f} ({:.3f}-{:.3f})   ".format(*row[name]) for name in JUDGES)
         print(f"{row['phenomenon']:22}{row['n']:6}  {cells}")
+    mean, error = moved_elsewhere(exam.easy, electra.discriminator, tokenizer)
+    print(f"One random word moves the log-odds of words far from it by {mean:+.3f} nats (± {2 * error:.3f}).")
 
 
 if __name__ == "__main__":

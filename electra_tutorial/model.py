@@ -297,7 +297,7 @@ class Electra(nn.Module):
             self.rng = torch.Generator(ids.device).manual_seed(self.rng.initial_seed())
         real = torch.ones_like(ids, dtype=torch.bool) if attention_mask is None else attention_mask.bool()
         special = (ids < len(SPECIAL_TOKENS)) | ~real  # [PAD], [UNK], [CLS], [SEP], [MASK] have the first ids
-        rate, keep = self.preset.mask_rate, self.preset.keep
+        rate, keep = drawn_rate(self.preset.mask_rate, self.preset.mask_spread, self.rng), self.preset.keep
         masked_ids, chosen = self.objective.mask(ids, special, rate, MASK_ID, keep, self.rng)
         logits = self.generator(masked_ids, attention_mask, chosen).float()  # (N, V)
         loss = F.cross_entropy(logits, ids[chosen], reduction="sum")
@@ -360,6 +360,18 @@ def layer_parameters(width, feed_forward):
     network = 2 * width * feed_forward + feed_forward + width  # up and down
     norms = 2 * 2 * width  # a gain and a shift for each number of a token
     return attention + network + norms
+
+
+def drawn_rate(rate, spread, rng):
+    """The share of places that this batch hides: between 1 - spread and 1 + spread times `rate`, at most 1.
+
+    The paper hides the same share each time. Then a discriminator can count: a sentence of ten words has its two or
+    three fakes, so a word that looks wrong acquits the others (benchmarks/RECIPE.md). With spread 0 nothing is drawn.
+    """
+    if spread == 0:
+        return rate
+    draw = torch.rand((), generator=rng, device=rng.device).item()
+    return min(1.0, rate * (1 + spread * (2 * draw - 1)))
 
 
 def forbid_special(logits):

@@ -12,7 +12,16 @@ import numpy as np
 import torch
 
 from electra_tutorial.errors import UserError
-from electra_tutorial.evaluation import batches_by_length, pad, pair_accuracy, pair_scores, quietly
+from electra_tutorial.evaluation import (
+    batches_by_length,
+    pad,
+    pair_accuracy,
+    pair_scores,
+    piece_logits,
+    quietly,
+    word_suspicion,
+    words_of_pieces,
+)
 from electra_tutorial.metrics import wilson_interval
 from electra_tutorial.tokens import MASK_ID
 
@@ -134,6 +143,26 @@ def with_interval(scores):
     """(accuracy, low, high) of scores (pairs, 2): ties count one half; 95 %, Wilson."""
     accuracy, n = pair_accuracy(scores), len(scores)
     return accuracy, *wilson_interval(accuracy * n, n)
+
+
+def moved_elsewhere(questions, discriminator, tokenizer, distance=3):
+    """What one fake does to the suspicion of words that stand far from it: (mean, its standard error) over sentences.
+
+    questions: the exam's `Replacement`s; `distance` or more words away is far. In nats of the log-odds that a word
+    was replaced. 0: each word is judged for itself. Below 0: a fake acquits the others, as if a sentence had just so
+    many to hide. nan where no question has a word so far away.
+    """
+    sides = [[question.before for question in questions], [question.after for question in questions]]
+    encoded = [tokenizer.encode_batch(side) for side in sides]
+    logits = [piece_logits(discriminator, [row.ids for row in side]) for side in encoded]
+    moved = []
+    for n, question in enumerate(questions):
+        before, after = (word_suspicion(logits[i][n], words_of_pieces(encoded[i][n], sides[i][n])) for i in (0, 1))
+        far = np.abs(np.arange(len(after)) - question.position) >= distance
+        if far.any() and len(before) == len(after):
+            moved.append((after - before)[far].mean())
+    spread = np.std(moved, ddof=1) / len(moved) ** 0.5 if len(moved) > 1 else float("nan")
+    return float(np.mean(moved)) if moved else float("nan"), float(spread)
 
 
 class Bigram:

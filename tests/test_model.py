@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -17,6 +18,7 @@ from electra_tutorial.model import (
     Encoder,
     Generator,
     attention_weights,
+    drawn_rate,
     layer_parameters,
     merge_heads,
     position_waves,
@@ -415,6 +417,7 @@ def test_the_paper_s_size_builds_and_takes_a_step():
         {"temperature": -1.0},
         {"odd_temperature": 0.0},
         {"odd_share": 1.5},
+        {"mask_spread": 1.5},
         {"learning_rate": -1e-3},
         {"learning_rate": float("nan")},
         {"clip": 0.0},
@@ -435,6 +438,46 @@ def test_a_preset_with_changes_refuses_a_name_that_there_is_none_of():
         PRESETS["tiny"].with_changes(depth=3)
     assert PRESETS["tiny"].with_changes(layers=3).layers == 3
     assert PRESETS["tiny"].layers != 3
+
+
+# --- how many places to hide --------------------------------------------------------------------------------
+def shares_hidden(spread, batches=400, rate=0.25):
+    """The share of the 20 ordinary places that is hidden, batch by batch."""
+    electra = toy(mask_rate=rate, mask_spread=spread)
+    ids, mask = toy_batch([22] * 3)
+    shares = []
+    for _ in range(batches):
+        counts = electra.guess(ids, mask).chosen.sum(1)
+        assert (counts == counts[0]).all(), "rows of one length and one batch hide as many"
+        shares.append(counts[0].item() / 20)
+    return np.array(shares)
+
+
+def test_each_batch_hides_another_share_evenly_around_the_rate():
+    shares = shares_hidden(0.6)
+    assert shares.min() == 0.10 and shares.max() == 0.40
+    assert abs(shares.mean() - 0.25) < 0.015
+    assert shares.std() == pytest.approx(0.15 / 3**0.5, rel=0.15)  # of an even draw from -.15 to .15
+
+
+def test_without_a_spread_every_batch_hides_the_rate_and_no_random_number_is_drawn():
+    assert (shares_hidden(0.0, batches=20) == 0.25).all()
+    rng = torch.Generator().manual_seed(0)
+    before = rng.get_state()
+    assert drawn_rate(0.25, 0.0, rng) == 0.25 and torch.equal(rng.get_state(), before)
+
+
+def test_no_more_than_all_places_are_hidden_and_a_batch_may_hide_nearly_none():
+    rng = torch.Generator().manual_seed(0)
+    drawn = [drawn_rate(0.8, 1.0, rng) for _ in range(300)]
+    assert max(drawn) == 1.0 and 0 <= min(drawn) < 0.05
+    electra = toy(mask_rate=0.0, mask_spread=1.0)
+    step = electra(*toy_batch())
+    assert not step.chosen.any() and step.generator_loss == 0 and torch.isfinite(step.loss)
+
+
+def test_every_preset_for_real_text_but_the_paper_s_draws_the_share_anew():
+    assert {name for name, preset in PRESETS.items() if preset.mask_spread} == {"laptop", "gpu"}
 
 
 # --- odd fakes ----------------------------------------------------------------------------------------------

@@ -8,12 +8,19 @@ from torch import nn
 
 from electra_tutorial.errors import UserError
 from electra_tutorial.evaluation import pair_accuracy
-from electra_tutorial.exam import Pair
+from electra_tutorial.exam import Pair, Replacement
 from electra_tutorial.grammar import sentences
 from electra_tutorial.metrics import wilson_interval
 from electra_tutorial.model import Electra
 from electra_tutorial.presets import Preset
-from electra_tutorial.probes import Bigram, pseudo_log_likelihood, read_pairs, score_by_phenomenon, score_pairs
+from electra_tutorial.probes import (
+    Bigram,
+    moved_elsewhere,
+    pseudo_log_likelihood,
+    read_pairs,
+    score_by_phenomenon,
+    score_pairs,
+)
 from electra_tutorial.tokens import MASK_ID, train_tokenizer
 
 TEXT = sentences(300, seed=0)
@@ -148,6 +155,53 @@ def test_a_fair_die_gives_each_piece_log_one_in_v(tokenizer):
 def test_what_cannot_be_scored_is_refused_in_one_sentence(pairs, with_, said, electra, tokenizer):
     with pytest.raises(UserError, match=said):
         score_pairs(pairs, electra, tokenizer, with_)
+
+
+# --- what one fake does to the others -----------------------------------------------------------------------
+class Judge(nn.Module):
+    """Suspects a piece by its id; `others` times that is added to the pieces at most `reach` away from it."""
+
+    def __init__(self, others=0.0, reach=64):
+        super().__init__()
+        self.others, self.reach = others, reach
+        self.weight, self.encoder = nn.Parameter(torch.zeros(1)), nn.Module()
+        self.encoder.max_length = 64
+
+    def forward(self, ids, attention_mask):
+        suspicion = ids.float() / 400
+        places = torch.arange(ids.shape[1])
+        away = (places[:, None] - places).abs()  # (T, T)
+        return suspicion + self.others * suspicion @ ((away > 0) & (away <= self.reach)).float()
+
+
+def exchanged(tokenizer):
+    """Questions in which one word of one piece gives way to another of one piece."""
+    one_piece = [word for word, n in tokenizer.get_vocab().items() if word.isalpha() and n > 100]
+    for number, text in enumerate(TEXT[:60]):
+        words = text.rstrip(".?!").split()
+        position = number % len(words)
+        if words[position].lower() in one_piece:
+            yield Replacement(text, position, words[position], one_piece[number % len(one_piece)])
+
+
+def test_words_judged_each_for_itself_are_not_moved_by_a_fake(tokenizer):
+    mean, error = moved_elsewhere(list(exchanged(tokenizer)), Judge(), tokenizer)
+    assert mean == pytest.approx(0, abs=1e-6) and error == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize(("reach", "distance", "moves"), [(64, 3, True), (2, 3, False), (2, 1, True)])
+def test_only_words_far_from_the_fake_are_asked(reach, distance, moves, tokenizer):
+    id_of = tokenizer.token_to_id
+    questions = [one for one in exchanged(tokenizer) if id_of(one.replacement) > id_of(one.original.lower())]
+    acquits, error = moved_elsewhere(questions, Judge(-0.5, reach), tokenizer, distance)
+    assert (acquits < -0.01) == moves and (error > 0) == moves
+    accuses, _ = moved_elsewhere(questions, Judge(0.5, reach), tokenizer, distance)
+    assert (accuses > 0.01) == moves
+
+
+def test_where_no_word_is_far_nothing_is_said(tokenizer):
+    assert np.isnan(moved_elsewhere(list(exchanged(tokenizer)), Judge(), tokenizer, distance=50)).all()
+    assert np.isnan(moved_elsewhere([], Judge(), tokenizer)).all()
 
 
 # --- the counting model ---------------------------------------------------------------------------
