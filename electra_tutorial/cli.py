@@ -18,7 +18,9 @@ from electra_tutorial.errors import UserError
 from electra_tutorial.presets import PRESETS, Preset
 
 # Here, so that --help waits for no PyTorch.
-EXPERIMENT_NAMES = ("curves", "generator-size", "lambda", "masking", "objectives", "objectives-text", "sharing")
+EXPERIMENT_NAMES = (
+    "curves", "generator-size", "lambda", "masking", "counting", "objectives", "objectives-text", "sharing",
+)
 STOPPED, CLOSED_PIPE = 130, 141  # what shells report for a program ended by Ctrl-C, and by a closed pipe
 
 

@@ -31,6 +31,7 @@ from electra_tutorial.evaluation import PreparedExam, unigram_counts
 from electra_tutorial.exam import load_exam
 from electra_tutorial.feature_probes import probe_exam, probe_texts
 from electra_tutorial.presets import PRESETS
+from electra_tutorial.probes import moved_elsewhere
 from electra_tutorial.sources import data_dir
 from electra_tutorial.training import find_preset, prepare_text, pretrain
 
@@ -42,7 +43,9 @@ KEPT = (  # of each evaluation, rounded: what the curves of a run are drawn from
 )
 BUDGETS = ("tokens", "time")
 TABLE = ("exam_easy_auc", "exam_medium_auc", "exam_pairs", "mlm_loss", "rtd_auc", "replaced_share", "cpu_seconds")
-JUDGED = ("probe_easy_auc", "probe_medium_auc", "probe_pairs", "probe_sentiment", "sentiment")  # at the end of a run
+JUDGED = (  # at the end of a run
+    "probe_easy_auc", "probe_medium_auc", "probe_pairs", "probe_sentiment", "sentiment", "moved_elsewhere",
+)
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,8 @@ class Experiment:
     """A question and its variants: {name: changes to the preset}. The first variant is what others compare with.
 
     One change is none of a preset: "objective", one of `ablations.OBJECTIVES`. base: changes that all variants have.
-    budgets: "tokens", or both (see above). judges: what is asked of the kept encoder at the end, "probes" and
-    "sentiment" (see `judge_kept`).
+    budgets: "tokens", or both (see above). judges: what is asked at the end, "probes", "sentiment" and "elsewhere"
+    (see `judge_at_the_end`).
     """
 
     name: str
@@ -104,6 +107,11 @@ EXPERIMENTS = {one.name: one for one in (
         "15 %": {"mask_rate": 0.15},
         "40 %": {"mask_rate": 0.40},
     }),
+    Experiment("counting", "what a detector makes of it that each batch hides the same share of its places, or not", {
+        "the same": {},
+        "60 % more or less": {"mask_spread": 0.6},
+        "none to twice": {"mask_spread": 1.0},
+    }, judges=("elsewhere",)),
     Experiment("objectives", "ELECTRA and what the paper compares it with, at equal tokens and at equal time",
                rivals(PRESETS["tiny"]), budgets=BUDGETS, judges=("probes",), evaluations=2),
     Experiment("objectives-text", "the same on the course's text, with film reviews as a judge",
@@ -198,7 +206,8 @@ def run_variant(experiment, variant, seed=0, stop=None, tokens=None, **more):
     line |= {"device": run.metrics["device"], "seconds": run.metrics["seconds"],
              "cpu_seconds": round(time.process_time() - started, 1), "tokens_seen": run.metrics["tokens_seen"],
              "history": [shortened(row) for row in run.history]}
-    return without_nan(line | (judge_kept(run, corpus, experiment.judges, seed) if run.finished else {}))
+    return without_nan(line | (judge_at_the_end(run, corpus, experiment.judges, seed)
+                               if run.finished else {}))
 
 
 class Stopwatch:
@@ -252,17 +261,21 @@ def model_of(experiment, variant, corpus, seed, steps):
     return build(objective, preset.with_changes(vocab_size=size), steps, unigram_counts(rows, size))
 
 
-def judge_kept(run, corpus, judges, seed):
-    """What the kept encoder is worth, its heads taken off: {figure: value}, to four places.
+def judge_at_the_end(run, corpus, judges, seed):
+    """What training left behind: {figure: value}, to four places.
 
-    "probes": linear probes on frozen vectors (see `feature_probes`). "sentiment": such a probe on film reviews, and
-    the accuracy after a short fine-tuning on a thousand of them.
+    Of the kept encoder, its heads taken off: "probes", linear probes on frozen vectors (see `feature_probes`);
+    "sentiment", such a probe on film reviews, and the accuracy after a short fine-tuning on a thousand of them.
+    Of the discriminator: "elsewhere", what one fake does to the suspicion of other words (see `moved_elsewhere`).
     """
     encoder, found = run.electra.discriminator.encoder, {}
     if "probes" in judges:
         found |= probe_exam(encoder, PreparedExam.make(load_exam(corpus), run.tokenizer))
     if "sentiment" in judges:
         found |= judge_sentiment(run, encoder, seed)
+    if "elsewhere" in judges:
+        easy = load_exam(corpus).easy
+        found["moved_elsewhere"] = moved_elsewhere(easy, run.electra.discriminator, run.tokenizer)[0]
     return {key: value if value is None else round(value, 4) for key, value in found.items()}
 
 
