@@ -30,7 +30,8 @@ def main():
     args = parser.parse_intermixed_args()
     torch.set_num_threads(args.threads)
     changes = dict(map(read_change, args.changes))
-    trial = Experiment("recipe", "one change", {args.name: changes}, args.preset, args.corpus, args.tokens)
+    trial = Experiment("recipe", "one change", {args.name: changes}, args.preset, args.corpus, args.tokens,
+                       judges=("elsewhere",))
     asked = ("choose", "choose")  # what picks the recipe must not report it
     command = f"python benchmarks/recipe.py {args.name!r}"
     line = run_variant(trial, args.name, args.seed, exam_parts=asked) | {"command": command, "exam": "choose"}
