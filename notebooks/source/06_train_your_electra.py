@@ -528,7 +528,7 @@ assert moved["ours"] < -0.3, "The course's model suspects the other words less."
 # of these small runs shows no gain, and the widest spread loses four points of *easy* and *medium* (why was not
 # measured). Grammar takes longer runs: what it did for those is in `benchmarks/RECIPE.md`. The presets `laptop` and
 # `gpu` draw from .10 to .40 (`mask_spread=0.6`), so yours met those. Ours, the model that comes with the course, met
-# a quarter each time.
+# a quarter each time. (It has also read more than yours, so these two alone prove nothing.)
 
 # %% [markdown]
 # ## 12. Untrained, yours, and ours
