@@ -19,6 +19,12 @@ hypothesis.settings.register_profile("course", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("course")
 
 
+@pytest.hookimpl(trylast=True)  # after pytest has put tests of one lesson together
+def pytest_collection_modifyitems(items):
+    """The lessons first: whole notebooks, of which one worker would be left with the last ones while others wait."""
+    items.sort(key=lambda item: item.path.name != "test_lessons.py")
+
+
 def toy_sentences(n, seed=0):
     """Sentences in which verb and noun agree: enough for a vocabulary, rows and an exam, made in no time."""
     rng = random.Random(seed)
