@@ -107,10 +107,9 @@ EXPERIMENTS = {one.name: one for one in (
         "15 %": {"mask_rate": 0.15},
         "40 %": {"mask_rate": 0.40},
     }),
-    Experiment("counting", "what a detector makes of it that each batch hides the same share of its places, or not", {
-        "the same": {},
-        "60 % more or less": {"mask_spread": 0.6},
-        "none to twice": {"mask_spread": 1.0},
+    Experiment("counting", "what a detector makes of rows that all hide the same share, or draw lots for it", {
+        "always as many": {},
+        "each place by lot": {"mask_by_lot": True},
     }, judges=("elsewhere",)),
     Experiment("objectives", "ELECTRA and what the paper compares it with, at equal tokens and at equal time",
                rivals(PRESETS["tiny"]), budgets=BUDGETS, judges=("probes",), evaluations=2),

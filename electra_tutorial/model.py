@@ -297,7 +297,9 @@ class Electra(nn.Module):
             self.rng = torch.Generator(ids.device).manual_seed(self.rng.initial_seed())
         real = torch.ones_like(ids, dtype=torch.bool) if attention_mask is None else attention_mask.bool()
         special = (ids < len(SPECIAL_TOKENS)) | ~real  # [PAD], [UNK], [CLS], [SEP], [MASK] have the first ids
-        rate, keep = drawn_rate(self.preset.mask_rate, self.preset.mask_spread, self.rng), self.preset.keep
+        rate, keep = self.preset.mask_rate, self.preset.keep
+        if self.preset.mask_by_lot:  # of the places that the lot spares none may be hidden, of the others all are
+            special, rate = spared(special, rate, self.rng), 1.0
         masked_ids, chosen = self.objective.mask(ids, special, rate, MASK_ID, keep, self.rng)
         logits = self.generator(masked_ids, attention_mask, chosen).float()  # (N, V)
         loss = F.cross_entropy(logits, ids[chosen], reduction="sum")
@@ -362,16 +364,14 @@ def layer_parameters(width, feed_forward):
     return attention + network + norms
 
 
-def drawn_rate(rate, spread, rng):
-    """The share of places that this batch hides: between 1 - spread and 1 + spread times `rate`, at most 1.
+def spared(special, rate, rng=None):
+    """Draw for each place by itself whether it is spared: an ordinary one is not with probability `rate`.
 
-    The paper hides the same share each time. Then a discriminator can count: a sentence of ten words has its two or
-    three fakes, so a word that looks wrong acquits the others (benchmarks/RECIPE.md). With spread 0 nothing is drawn.
+    special (B, T) bool: places spared in any case. The paper hides the same share of every row. Then a discriminator
+    can count: a sentence of ten words has its two or three fakes, so a word that looks wrong acquits the others
+    (benchmarks/RECIPE.md). Drawn by lot, places know nothing of each other. Returns (B, T) bool, True = leave it.
     """
-    if spread == 0:
-        return rate
-    draw = torch.rand((), generator=rng, device=rng.device).item()
-    return min(1.0, rate * (1 + spread * (2 * draw - 1)))
+    return special | (torch.rand(special.shape, generator=rng, device=special.device) >= rate)
 
 
 def forbid_special(logits):

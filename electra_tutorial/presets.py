@@ -48,7 +48,7 @@ class Preset:
     dropout: float = 0.0  # a run that sees each sentence two or three times has nothing to overfit
     # Objective; paper section 2
     mask_rate: float = 0.25  # the paper's .15 learns more slowly in a short run: benchmarks/RECIPE.md
-    mask_spread: float = 0.6  # each batch hides another share, up to so much less or more: see `drawn_rate`
+    mask_by_lot: bool = True  # each place by itself; False: as many of each row, as in the paper. See `spared`
     keep: float = 0.0
     temperature: float = 1.0
     odd_share: float = 0.5  # of the fakes, drawn at `odd_temperature` times the temperature: see `some_flatter`
@@ -77,7 +77,7 @@ class Preset:
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise UserError(f"{name}={getattr(self, name)!r} is not known: choose one of {', '.join(allowed)}.")
-        for name in ("mask_rate", "mask_spread", "keep", "odd_share", "dropout", "warmup"):
+        for name in ("mask_rate", "keep", "odd_share", "dropout", "warmup"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"{name}={getattr(self, name)} is a share: give a number from 0 to 1.")
         self.check_one_size()
@@ -98,13 +98,15 @@ class Preset:
                                 f"{large}: give both the same sizes, or share the embeddings alone.")
 
     def check_numbers(self):
-        """Raise `UserError` unless counts are whole numbers from 1 on, and all else numbers from 0 on."""
+        """Raise `UserError` unless counts are whole numbers from 1 on, switches switches, and all else from 0 on."""
         for field in fields(self):
             value = getattr(self, field.name)
             if field.type is int and (type(value) is not int or value < 1):
                 raise UserError(f"{field.name}={value!r} must be a whole number from 1 on.")
             if field.type is float and not (isinstance(value, int | float) and 0 <= value < math.inf):
                 raise UserError(f"{field.name}={value!r} must be a number, and not below 0.")
+            if field.type is bool and type(value) is not bool:
+                raise UserError(f"{field.name}={value!r} must be True or False.")
 
     def with_changes(self, **changes):
         """The same preset with some numbers changed; an unknown name is a `UserError`."""
@@ -122,7 +124,7 @@ PRESETS = {
     "tiny": Preset(
         name="tiny", vocab_size=2048, max_length=64, balance=1.0, embedding=32, width=32, layers=2, heads=2,
         feed_forward=64, generator_width=16, generator_layers=1, generator_heads=1, generator_feed_forward=32,
-        mask_spread=0.0, odd_share=0.0, tokens=200_000, batch_tokens=512, learning_rate=3e-3,
+        mask_by_lot=False, odd_share=0.0, tokens=200_000, batch_tokens=512, learning_rate=3e-3,
     ),
     "laptop": Preset(),
     "gpu": Preset(
@@ -133,7 +135,7 @@ PRESETS = {
     "paper": Preset(
         name="paper", vocab_size=30522, max_length=128, balance=0.0, embedding=128, width=256, layers=12, heads=4,
         feed_forward=1024, generator_width=64, generator_layers=12, generator_heads=1, generator_feed_forward=256,
-        position_start="random", initial_std=0.02, dropout=0.1, mask_rate=0.15, mask_spread=0.0, odd_share=0.0,
+        position_start="random", initial_std=0.02, dropout=0.1, mask_rate=0.15, mask_by_lot=False, odd_share=0.0,
         tokens=16_384_000_000, batch_tokens=16384, learning_rate=5e-4, warmup=0.01, beta2=0.999,
     ),
 }

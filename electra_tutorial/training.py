@@ -523,8 +523,8 @@ class Training:
 
     def check_same(self, record):
         """A run goes on with what it began with. Another machine or thread count is allowed, and said."""
-        config = record["config"]
-        changed = [n for n, v in config["preset"].items() if self.preset.to_dict().get(n) != v and n != "tokens"]
+        config, preset = record["config"], self.preset.to_dict()
+        changed = [n for n, v in config["preset"].items() if preset.get(n) != v and n != "tokens"]
         changed += [n for n in ("seed", "corpus", "processes") if self.config()[n] != config[n]]
         if changed or record["rows"] != rows_digest(self.rows):
             name = changed[0] if changed else "the corpus's text"
@@ -532,6 +532,9 @@ class Training:
                 f"{self.folder} holds a run with another {name}: resume it as it was started, or choose another "
                 "--out."
             )
+        for name in preset.keys() - config["preset"].keys():
+            say(f"This run began before presets had a {name}: it goes on with {name}={preset[name]}, which --set "
+                "changes.")
         for name in ("device", "threads"):
             if config[name] != self.config()[name]:
                 say(f"Going on with {name} {self.config()[name]} instead of {config[name]}: right, but not bit for "

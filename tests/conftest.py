@@ -54,7 +54,7 @@ def toy_preset(**changes):
     sizes = dict(
         name="toy", vocab_size=120, max_length=48, embedding=16, width=32, layers=2, heads=4, feed_forward=48,
         generator_width=16, generator_layers=1, generator_heads=2, generator_feed_forward=24, positions="learned",
-        norm="post", sharing="embeddings", packing=False, dropout=0.0, keep=0.0, mask_rate=0.15, mask_spread=0.0,
+        norm="post", sharing="embeddings", packing=False, dropout=0.0, keep=0.0, mask_rate=0.15, mask_by_lot=False,
         temperature=1.0, discriminator_weight=50.0, tokens=20_000, batch_tokens=256, learning_rate=3e-3, warmup=0.1,
         clip=1.0, weight_decay=0.01, accumulate=1, odd_share=0.0, balance=1.0,
     )  # fmt: skip

@@ -18,12 +18,12 @@ from electra_tutorial.model import (
     Encoder,
     Generator,
     attention_weights,
-    drawn_rate,
     layer_parameters,
     merge_heads,
     position_waves,
     rotate,
     some_flatter,
+    spared,
     split_heads,
 )
 from electra_tutorial.objective import Objective
@@ -417,7 +417,7 @@ def test_the_paper_s_size_builds_and_takes_a_step():
         {"temperature": -1.0},
         {"odd_temperature": 0.0},
         {"odd_share": 1.5},
-        {"mask_spread": 1.5},
+        {"mask_by_lot": 0.6},
         {"learning_rate": -1e-3},
         {"learning_rate": float("nan")},
         {"clip": 0.0},
@@ -441,43 +441,51 @@ def test_a_preset_with_changes_refuses_a_name_that_there_is_none_of():
 
 
 # --- how many places to hide --------------------------------------------------------------------------------
-def shares_hidden(spread, batches=400, rate=0.25):
-    """The share of the 20 ordinary places that is hidden, batch by batch."""
-    electra = toy(mask_rate=rate, mask_spread=spread)
+def hidden_of_twenty(by_lot, batches=400, rate=0.25):
+    """How many of its 20 ordinary places each row has hidden: (batches x 3,)."""
+    electra = toy(mask_rate=rate, mask_by_lot=by_lot)
     ids, mask = toy_batch([22] * 3)
-    shares = []
-    for _ in range(batches):
-        counts = electra.guess(ids, mask).chosen.sum(1)
-        assert (counts == counts[0]).all(), "rows of one length and one batch hide as many"
-        shares.append(counts[0].item() / 20)
-    return np.array(shares)
+    return np.concatenate([electra.guess(ids, mask).chosen.sum(1).numpy() for _ in range(batches)])
 
 
-def test_each_batch_hides_another_share_evenly_around_the_rate():
-    shares = shares_hidden(0.6)
-    assert shares.min() == 0.10 and shares.max() == 0.40
-    assert abs(shares.mean() - 0.25) < 0.015
-    assert shares.std() == pytest.approx(0.15 / 3**0.5, rel=0.15)  # of an even draw from -.15 to .15
+def test_in_the_paper_s_way_every_row_hides_as_many_and_no_lot_is_drawn(monkeypatch):
+    monkeypatch.setattr("electra_tutorial.model.spared", None)
+    assert (hidden_of_twenty(by_lot=False, batches=20) == 5).all()
 
 
-def test_without_a_spread_every_batch_hides_the_rate_and_no_random_number_is_drawn():
-    assert (shares_hidden(0.0, batches=20) == 0.25).all()
-    rng = torch.Generator().manual_seed(0)
-    before = rng.get_state()
-    assert drawn_rate(0.25, 0.0, rng) == 0.25 and torch.equal(rng.get_state(), before)
+def test_by_lot_each_place_is_hidden_for_itself_so_that_numbers_are_binomial():
+    counts = hidden_of_twenty(by_lot=True)
+    assert counts.mean() == pytest.approx(20 * 0.25, abs=0.2)
+    assert counts.var() == pytest.approx(20 * 0.25 * 0.75, rel=0.2)  # as many each time: 0; a share a row: far more
+    assert min(counts) <= 1 and max(counts) >= 9
 
 
-def test_no_more_than_all_places_are_hidden_and_a_batch_may_hide_nearly_none():
-    rng = torch.Generator().manual_seed(0)
-    drawn = [drawn_rate(0.8, 1.0, rng) for _ in range(300)]
-    assert max(drawn) == 1.0 and 0 <= min(drawn) < 0.05
-    electra = toy(mask_rate=0.0, mask_spread=1.0)
-    step = electra(*toy_batch())
+def test_by_lot_what_one_place_is_says_nothing_of_its_neighbour_nor_of_another_row():
+    special = torch.zeros(20_000, 2, dtype=torch.bool)
+    left, right = (~spared(special, 0.3, torch.Generator().manual_seed(0))).float().T
+    assert left.mean().item() == pytest.approx(0.3, abs=0.015)
+    for one, other in ((left, right), (left[1:], left[:-1])):
+        assert abs(torch.corrcoef(torch.stack([one, other]))[0, 1].item()) < 0.03
+
+
+def test_by_lot_special_places_are_spared_a_rate_of_1_hides_all_others_and_0_none():
+    electra, batch = toy(mask_rate=1.0, mask_by_lot=True), toy_batch([22, 9, 3])
+    step = electra.guess(*batch)
+    assert torch.equal(step.chosen, (batch[0] >= 5) & batch[1].bool())
+    step = toy(mask_rate=0.0, mask_by_lot=True)(*batch)
     assert not step.chosen.any() and step.generator_loss == 0 and torch.isfinite(step.loss)
 
 
-def test_every_preset_for_real_text_but_the_paper_s_draws_the_share_anew():
-    assert {name for name, preset in PRESETS.items() if preset.mask_spread} == {"laptop", "gpu"}
+def test_the_lot_is_drawn_from_the_model_s_own_stream_alone():
+    electra, batch = toy(mask_rate=0.4, mask_by_lot=True), toy_batch()
+    first = [electra.guess(*batch).chosen for _ in range(2)]
+    electra.rng.manual_seed(electra.rng.initial_seed())
+    torch.manual_seed(99)
+    assert torch.equal(electra.guess(*batch).chosen, first[0]) and not torch.equal(*first)
+
+
+def test_every_preset_for_real_text_but_the_paper_s_draws_lots():
+    assert {name for name, preset in PRESETS.items() if preset.mask_by_lot} == {"laptop", "gpu"}
 
 
 # --- odd fakes ----------------------------------------------------------------------------------------------

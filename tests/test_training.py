@@ -621,6 +621,16 @@ def test_another_number_of_threads_is_allowed_and_said(corpus, data, tmp_path, c
     assert run.finished and "threads 7 instead of 1" in capsys.readouterr().err
 
 
+def test_a_run_from_before_a_setting_existed_goes_on_and_says_with_what(corpus, data, tmp_path, capsys):
+    stopped_run(corpus, tmp_path / "run")
+    tensors, metadata = read_tensors(tmp_path / "run" / STATE)
+    record = json.loads(metadata["record"])
+    del record["config"]["preset"]["mask_by_lot"]
+    write_tensors(tmp_path / "run" / STATE, tensors, {"record": json.dumps(record)})
+    run = pretrain(toy_preset(mask_by_lot=True), corpus, tmp_path / "run", resume=True, **QUICKLY)
+    assert run.finished and "it goes on with mask_by_lot=True, which --set changes" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("content", ["run", "file in a folder", "file"])
 def test_what_is_there_is_never_written_over(corpus, data, tmp_path, finished_run, content):
     folder = finished_run.folder if content == "run" else tmp_path / "taken"

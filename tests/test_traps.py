@@ -886,7 +886,7 @@ def without_clock(history):
 
 
 def check_resumed_equals_straight(corpus, folder, straight):
-    resumed = run_in_two_parts(corpus, folder, toy_preset(dropout=0.2, keep=0.15, mask_spread=0.6), half=8)
+    resumed = run_in_two_parts(corpus, folder, toy_preset(dropout=0.2, keep=0.15, mask_by_lot=True), half=8)
     one, other = (read_tensors(run.folder / STATE)[0] for run in (straight, resumed))
     assert set(one) == set(other)
     apart = [name for name in one if not torch.equal(one[name], other[name])]
@@ -917,7 +917,7 @@ FORGETFUL = [forgets_optimizer, forgets_dropout, forgets_masks, forgets_schedule
 def test_t26_two_half_runs_are_one_run_bit_for_bit(corpus, data, tmp_path, monkeypatch):
     """T26: resume without RNG, data position or schedule (2N steps = N + resume + N, bit for bit)."""
     straight = training.pretrain(
-        toy_preset(dropout=0.2, keep=0.15, mask_spread=0.6),
+        toy_preset(dropout=0.2, keep=0.15, mask_by_lot=True),
         corpus,
         tmp_path / "straight",
         steps=16,

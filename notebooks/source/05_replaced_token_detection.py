@@ -746,9 +746,9 @@ line_panels({"loss of a fake": loss_of, "size of its gradient": slope_of},
 # **What differs from the paper at this scale.** The game is the same. Our presets for short runs hide 25 % of
 # the tokens in training instead of 15 % (as the paper's largest model does, appendix A), so fakes are more common
 # there than in the evaluation above, which hides 15 %. They also draw half of the fakes at a temperature of 1.5, so
-# that the detector meets odd ones as well as likely ones; the draws in section 8 are the paper's. `laptop` hides
-# another share in each batch, 25 % on average (lesson 06, section 11). Our generator is lucky less often than a large
-# one. One sentence stands in a row.
+# that the detector meets odd ones as well as likely ones; the draws in section 8 are the paper's. `laptop` tosses
+# a coin for each place, which hides 25 % on average (lesson 06, section 11). Our generator is lucky less often than a
+# large one. One sentence stands in a row.
 #
 # **Where to read more.** The ELECTRA paper (Clark et al. 2020, arXiv 2003.10555): section 2 is this lesson,
 # section 3.2 the tie, section 3.5 and table 5 who learns from what, appendix A the λ. On AUC: Fawcett 2006, *An

@@ -487,8 +487,8 @@ assert max(hidden["15 %"]) < min(hidden["25 %"]), "Hidden places: nor do these."
 # fakes than it meets there. That costs it some loss, and by itself no AUC, which asks for the order alone. (That 15 %
 # leads in the last column says nothing: these detectors met different fakes.)
 #
-# **And always as many?** At 25 %, three of twelve places are hidden, never two and never four, and about two of the
-# three become fakes.
+# **And always as many?** In the paper's way three of twelve places are hidden at 25 %, never two and never four,
+# and about two of the three become fakes.
 #
 # **Guess first.** A detector was trained on that. Now somebody takes a real sentence and exchanges one word of it.
 # You ask about the *other* words, those three or more places away from it, before and after. Does the detector
@@ -499,36 +499,39 @@ from electra_tutorial.checkpoint import load
 from electra_tutorial.experiments import verdict
 from electra_tutorial.probes import moved_elsewhere
 
-lines = shipped_results("counting")  # how far training went from hiding a quarter
-print(table(lines, ("exam_easy_auc", "exam_medium_auc", "moved_elsewhere")))
-the_same, varied, widely = ("the same", "60 % more or less", "none to twice")
-assert verdict(lines, "moved_elsewhere", varied, the_same) == "apart", "each seed above each"
-assert verdict(lines, "moved_elsewhere", widely, varied) == "apart"
-assert verdict(lines, "exam_easy_auc", the_same, varied) == "overlap"
-assert verdict(lines, "exam_easy_auc", the_same, widely) == "apart"
+lines = shipped_results("counting")
+print(table(lines, ("exam_easy_auc", "exam_medium_auc", "exam_pairs", "moved_elsewhere")))
+fixed, by_lot = "always as many", "each place by lot"
+assert verdict(lines, "moved_elsewhere", by_lot, fixed) == "apart", "each seed above each"
+assert verdict(lines, "exam_pairs", by_lot, fixed) == "apart", "a little, near chance, but each seed"
+assert verdict(lines, "exam_medium_auc", by_lot, fixed) == "overlap"
 some, moved = spread(exam.easy, full_or_fast(400, 40)), {}
 for name, (one, its_tokenizer) in (("yours", (run.electra, run.tokenizer)), ("ours", load())):
     moved[name], error = moved_elsewhere(some, one.discriminator, its_tokenizer)
     print(f"{name:6} {moved[name]:+.2f} nats, give or take {2 * error:.2f}")
 assert moved["ours"] < -0.3, "The course's model suspects the other words less."
+expect(moved["yours"] > -0.3, "Yours does not, or hardly.")
 
 # %% [markdown]
 # (`moved_elsewhere`: how far the log-odds of those words move, in nats, the mean over sentences. Below 0 they are
 # suspected less. *Give or take*: two standard errors.)
 #
-# Less. Nobody told the detector to do that: it has learned to **count**. It expects so many fakes in a sentence of
-# this length, and one that is found acquits the other words. How do we know that it is counting, and not that an odd
-# word changes what is thought of the others? Because it goes away when there is nothing to count. Where each batch
-# hides a different share, anything from .10 to .40 (a quarter, and up to 60 % of it more or less), it is less than
-# half as large; from none to a half (twice a quarter), nothing is left. (The rows of a batch have one share, but the
-# detector reads each row alone.)
+# Less, where every row has as many. Nobody told the detector to do that: it has learned to **count**. It expects so
+# many fakes in a sentence of this length, and one that is found acquits the other words. How do we know that it is
+# counting, and not that an odd word changes what is thought of the others? Because it goes away when there is nothing
+# to count. In the second row of the table a coin is tossed for each place, a coin that says *hide* one time in four.
+# Then a sentence of eight words has two hidden places on average, but also none, or five, and what became of one says
+# nothing about the next. (`mask_by_lot=True`. Programs for masked language models often toss such coins,
+# `transformers` among them. There it hardly matters: no network has to say *which* places were hidden.)
 #
 # In the game the count is true, and counting is no mistake. In a sentence with one mistake or none it is one. The
-# score of a minimal pair adds up all words, so what the wrong form costs is paid back in part by the others. The exam
-# of these small runs shows no gain, and the widest spread loses four points of *easy* and *medium* (why was not
-# measured). Grammar takes longer runs: what it did for those is in `benchmarks/RECIPE.md`. The presets `laptop` and
-# `gpu` draw from .10 to .40 (`mask_spread=0.6`), so yours met those. Ours, the model that comes with the course, met
-# a quarter each time. (It has also read more than yours, so these two alone prove nothing.)
+# score of a minimal pair adds up all words, so what the wrong form costs is paid back in part by the others. In the
+# table coins bring some pairs, near chance as those are after so few tokens. After the ten million tokens of `laptop`
+# it is the largest gain that was found for them: .981 are right, and .947 where every row has as many. *Easy* and
+# *medium* fall by two or three points: who knows how many fakes there are finds them more easily (that is a guess).
+# These are single runs, and stand in `benchmarks/RECIPE.md`. `laptop` and `gpu` toss coins, so your run did. Ours,
+# the model that comes with the course, was trained the paper's way and counts. (It has also read more than yours, so
+# these two alone prove nothing.)
 
 # %% [markdown]
 # ## 12. Untrained, yours, and ours
