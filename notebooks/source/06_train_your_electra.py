@@ -527,11 +527,13 @@ expect(moved["yours"] > -0.3, "Yours does not, or hardly.")
 # In the game the count is true, and counting is no mistake. In a sentence with one mistake or none it is one. The
 # score of a minimal pair adds up all words, so what the wrong form costs is paid back in part by the others. In the
 # table coins bring some pairs, near chance as those are after so few tokens. After the ten million tokens of `laptop`
-# it is the largest gain that was found for them: .981 are right, and .947 where every row has as many. *Easy* and
-# *medium* fall by two or three points: who knows how many fakes there are finds them more easily (that is a guess).
-# These are single runs, and stand in `benchmarks/RECIPE.md`. `laptop` and `gpu` toss coins, so your run did. Ours,
-# the model that comes with the course, was trained the paper's way and counts. (It has also read more than yours, so
-# these two alone prove nothing.)
+# it is the largest gain that was found for them: .981 are right, and .947 where every row has as many. The AUC of
+# *easy* and *medium* falls by two or three points, and yet the word is found in as many sentences as before. An AUC
+# compares words of different sentences, too, and there a count helps: a sentence whose fake is found has no more
+# suspects. (These are single runs: `benchmarks/RECIPE.md`.)
+#
+# `laptop` and `gpu` toss coins, so your run did. Ours, the model that comes with the course, was trained the paper's
+# way and counts. (It has also read more than yours, so these two alone prove nothing.)
 
 # %% [markdown]
 # ## 12. Untrained, yours, and ours
