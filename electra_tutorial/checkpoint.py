@@ -197,9 +197,10 @@ def load(path=None):
         raise UserError(f"{folder} is not a model folder of this course: its config.json names no preset.")
     try:
         electra = Electra(Preset().with_changes(**config["preset"]))
-    except (TypeError, AttributeError) as error:
+    except (TypeError, AttributeError, UserError) as error:
+        why = str(error).partition(": choose")[0].rstrip(".")  # nobody chose: the file is of another version
         raise UserError(
-            f"{folder / 'config.json'} holds a preset this version cannot read ({error}): train again."
+            f"{folder / 'config.json'} holds a preset that this version cannot read ({why}): train again."
         ) from None
     tokenizer = load_tokenizer(folder)
     known, room = tokenizer.get_vocab_size(), electra.preset.vocab_size
