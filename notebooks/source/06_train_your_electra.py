@@ -527,10 +527,10 @@ expect(moved["yours"] > -0.15, "Yours does not, or hardly.")
 # In the game the count is true, and counting is no mistake. In a sentence with one mistake or none it is one. The
 # score of a minimal pair adds up all words, so what the wrong form costs is paid back in part by the others. In the
 # table coins bring some pairs, near chance as those are after so few tokens. After ten million tokens of the course's
-# text, no other change brought as many: eight runs with a quarter of each row, or of each batch, had .941 to .957 of
-# them right, and five with coins .960 to .981 (`benchmarks/RECIPE.md`). The AUC of *easy* and *medium* falls by two
-# or three points, and yet the word is found in about as many sentences. An AUC compares words of different sentences,
-# too, and there a count helps: a sentence whose fake is found has no more suspects.
+# text, no other change brought as many: eight runs in which all rows of a batch hide the same share had .941 to .957
+# of them right, and five with coins .960 to .981 (`benchmarks/RECIPE.md`). The AUC of *easy* and *medium* falls by
+# two or three points, and yet the word is found in about as many sentences. An AUC compares words of different
+# sentences, too, and there a count helps: a sentence whose fake is found has no more suspects.
 #
 # `laptop` and `gpu` toss coins, so your run did. Ours, the model that comes with the course, was trained the paper's
 # way and counts. (It has also read more than yours, so these two alone prove nothing.)
