@@ -2,10 +2,12 @@
 
     python benchmarks/pairs.py [--model DIR] [--corpus NAME] [--part choose|report|all]
 
-Beside discriminator and generator stands a bigram model, counted on the same training text. Below the table: by how
-much one random word moves the discriminator's suspicion of words that stand three or more away from it.
+Beside discriminator and generator stands a bigram model, counted on the same training text. Below the table: what the
+discriminator loses by betting on the good sentences, which tells two models apart sooner than the share it gets
+right; and how far one random word moves its suspicion of words that stand three or more away.
 """
 import argparse
+import math
 
 import torch
 
@@ -36,6 +38,7 @@ def main():
     for row in sorted(scored, key=lambda row: (row["phenomenon"] == "all", -row["n"])):
         cells = "".join("{:.3f} ({:.3f}-{:.3f})   ".format(*row[name]) for name in JUDGES)
         print(f"{row['phenomenon']:22}{row['n']:6}  {cells}")
+    print(f"The discriminator loses {scored[-1]['loss']:.3f} nats a pair (no difference seen: {math.log(2):.3f}).")
     mean, error = moved_elsewhere(exam.easy, electra.discriminator, tokenizer)
     print(f"One random word moves the log-odds of words far from it by {mean:+.3f} nats (± {2 * error:.3f}).")
 

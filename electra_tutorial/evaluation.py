@@ -173,6 +173,17 @@ def pair_accuracy(scores):
     return float(((good > bad) + 0.5 * (good == bad)).mean())
 
 
+def pair_loss(scores):
+    """Nats lost by betting on the good sentence of each pair as the scores (number of pairs, 2) advise.
+
+    The mean of log(1 + exp(bad - good)): log 2 for a judge that sees no difference, above it for one that is surely
+    wrong. An accuracy counts a pair once the order turns; this moves with every pair, so it tells two models apart
+    sooner.
+    """
+    good, bad = scores[:, 0], scores[:, 1]
+    return float(np.logaddexp(0.0, bad - good).mean())
+
+
 def take_exam(discriminator, tokenizer, exam, limit=None):
     """Let a discriminator sit the exam; `limit` asks only so many questions of each part, evenly spread.
 

@@ -16,6 +16,7 @@ from electra_tutorial.evaluation import (
     batches_by_length,
     pad,
     pair_accuracy,
+    pair_loss,
     pair_scores,
     piece_logits,
     quietly,
@@ -120,7 +121,8 @@ def score_by_phenomenon(questions, electra, tokenizer, bigram=None, limit=None):
     """How each judge does on each phenomenon: [{phenomenon, n, discriminator, generator, bigram}], "all" last.
 
     questions: the exam's `Pair`s (phenomenon, good, bad); limit: at most so many of each. Under each judge stand
-    its accuracy and the 95 % interval: (accuracy, low, high); a `Bigram` that is not given is left out.
+    its accuracy and the 95 % interval: (accuracy, low, high); a `Bigram` that is not given is left out. Beside them
+    "loss": the discriminator's `pair_loss`.
     """
     groups = {}
     for question in questions:
@@ -134,7 +136,7 @@ def score_by_phenomenon(questions, electra, tokenizer, bigram=None, limit=None):
     scores = {phenomenon: {name: score(rows) for name, score in judges.items()}
               for phenomenon, rows in encoded.items()}
     scores["all"] = {name: np.concatenate([group[name] for group in scores.values()]) for name in judges}
-    return [{"phenomenon": phenomenon, "n": len(group["discriminator"]),
+    return [{"phenomenon": phenomenon, "n": len(group["discriminator"]), "loss": pair_loss(group["discriminator"]),
              **{name: with_interval(pairs) for name, pairs in group.items()}}
             for phenomenon, group in scores.items()]
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from electra_tutorial.errors import UserError
-from electra_tutorial.evaluation import pair_accuracy
+from electra_tutorial.evaluation import pair_accuracy, pair_loss
 from electra_tutorial.exam import Pair, Replacement
 from electra_tutorial.grammar import sentences
 from electra_tutorial.metrics import wilson_interval
@@ -75,6 +75,12 @@ def test_a_missing_file_or_a_folder_is_refused_by_name(tmp_path):
 # --- scoring ------------------------------------------------------------------------------------------------
 def test_a_tie_counts_one_half():
     assert pair_accuracy(np.array([[1.0, 0.0], [2.0, 2.0], [0.0, 3.0], [-1.0, -1.0]])) == 0.5
+
+
+def test_a_bet_on_the_good_sentence_costs_what_the_difference_of_scores_says():
+    assert pair_loss(np.array([[2.0, 2.0], [-7.0, -7.0]])) == pytest.approx(math.log(2))
+    assert pair_loss(np.array([[math.log(3), 0.0]])) == pytest.approx(math.log(4 / 3))  # three to one for it
+    assert pair_loss(np.array([[0.0, 3000.0]])) == 3000 and pair_loss(np.array([[3000.0, 0.0]])) == 0
 
 
 def test_a_model_that_cannot_tell_gets_one_half_and_a_wide_interval(tokenizer, electra):
@@ -241,3 +247,4 @@ def test_each_phenomenon_is_scored_by_each_judge_as_its_pairs_alone_are(electra,
             assert row[name] == (alone["accuracy"], *alone["interval"])
     assert rows[-1]["bigram"][0] > 0.9  # it has seen the good sentences
     assert [row["n"] for row in score_by_phenomenon(questions, electra, tokenizer, limit=2)] == [2, 2, 4]
+    assert all(0 < row["loss"] < 20 for row in rows) and len({row["loss"] for row in rows}) == len(rows)
