@@ -506,7 +506,8 @@ from electra_tutorial.grammar import guess_probability, read
 from electra_tutorial.tokens import collate
 from electra_tutorial.training import prepare_text
 
-preset = laptop.with_changes(vocab_size=4096, max_length=32, mask_rate=0.15, mask_by_lot=False)  # as in the paper
+as_in_the_paper = {"mask_rate": 0.15, "mask_by_lot": False}
+preset = laptop.with_changes(vocab_size=4096, max_length=32, batch_tokens=512, **as_in_the_paper)
 grammar, grammar_tokenizer, grammar_rows = prepare_text(preset, "grammar")
 V = grammar_tokenizer.get_vocab_size()  # a small corpus has fewer pieces than asked for
 preset = preset.with_changes(vocab_size=V)

@@ -77,7 +77,7 @@ print(tokenizer.encode("She unwrapped the parcel.").tokens)
 # | | CPU | NVIDIA GPU | Apple chip |
 # |---|---|---|---|
 # | preset | `laptop`: 4 layers of width 128 | `gpu`: 8 layers of width 256 | `laptop` |
-# | tokens in a batch | 512: small batches, many steps | 16,384: the card is idle with less | 512 |
+# | tokens in a batch | 1,024: small batches, many steps | 16,384: the card is idle with less | 1,024 |
 # | number format | the faster of two, timed first | the same; nearly always bfloat16 | float32 |
 # | `torch.compile` | no: it takes longer than it saves | each layer, once, in the first minute | no |
 # | optimiser, AdamW | all parameters in one call (*fused*) | the same | one by one |
