@@ -57,7 +57,7 @@ class Preset:
     # Training
     tokens: int = 10_000_000  # ten minutes to half an hour of two cores; `--minutes` fits it to yours
     batch_tokens: int = 1024  # half as many is better at equal tokens, and slower on two cores: benchmarks/RECIPE.md
-    learning_rate: float = 1.2e-3  # twice as much harms: benchmarks/RECIPE.md
+    learning_rate: float = 1.2e-3  # 2e-3 harms: benchmarks/RECIPE.md
     generator_rate: float = 1.0  # the generator's own learning rate, as a share of the discriminator's
     warmup: float = 0.05  # share of all steps
     weight_decay: float = 0.01
