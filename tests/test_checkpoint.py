@@ -158,24 +158,24 @@ def test_a_foreign_file_is_refused(folder, name, content):
 
 
 @pytest.mark.parametrize(
-    "preset",
+    "preset, why",
     [
-        None,
-        [],
-        "laptop",
-        {"depth": 3},
-        {"width": "wide"},
-        {"heads": 0},
-        {"layers": -1},
-        {"vocab_size": 1e12},
-        {"positions": "sideways"},
-        {"mask_rate": None},
-        {"width": [32]},
+        (None, "preset"),
+        ([], "preset"),
+        ("laptop", "preset"),
+        ({"depth": 3}, "has no 'depth'"),
+        ({"width": "wide"}, "width='wide' must be"),
+        ({"heads": 0}, "heads=0 must be"),
+        ({"layers": -1}, "layers=-1 must be"),
+        ({"vocab_size": 1e12}, "vocab_size=.* must be"),
+        ({"positions": "sideways"}, "'sideways' is not known"),
+        ({"mask_rate": None}, "mask_rate=None must be"),
+        ({"width": [32]}, "width=.* must be"),
     ],
 )
-def test_a_config_without_a_sensible_preset_is_refused(folder, preset):
+def test_a_config_without_a_sensible_preset_is_refused(folder, preset, why):
     write_json(folder / "config.json", {"preset": preset})
-    refused("config.json.*preset", load, folder)
+    refused(f"config.json.*{why}", load, folder)
 
 
 @pytest.mark.parametrize(
