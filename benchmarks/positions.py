@@ -22,7 +22,7 @@ from electra_tutorial.tokens import MASK_ID, SPECIAL_TOKENS, collate, make_rows
 from electra_tutorial.training import batch_stream, learning_rate, make_optimizer, prepare_text, update
 
 PRESET = PRESETS["laptop"].with_changes(
-    vocab_size=4096, max_length=32, mask_rate=0.15, batch_tokens=512, learning_rate=2e-3)
+    vocab_size=4096, max_length=32, mask_rate=0.15, batch_tokens=1024, learning_rate=2e-3)
 
 
 def hide(batch, rate, rng):

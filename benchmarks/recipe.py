@@ -3,8 +3,8 @@
     python benchmarks/recipe.py "shallow generator" --tokens 2000000 generator_layers=1
 
 The runner is that of `electra-tutorial experiment`; this asks about settings that nobody gave a name yet. Runs with
-equal tokens differ in seconds; both stand in the result. What came of it: RECIPE.md. (The lines in recipe.jsonl are
-from before there was one runner, and have a form of their own.)
+equal tokens differ in seconds; both stand in the result. What came of it: RECIPE.md. (The first twenty lines in
+recipe.jsonl are from before there was one runner, and have a form of their own.)
 """
 import argparse
 import json

@@ -45,7 +45,7 @@ class Preset:
     embedding_std: float = 0.02  # wider tables move too slowly: benchmarks/RECIPE.md
     position_start: str = "waves"  # or "random"; learned on from there either way, no proven gain yet
     unigram_start: bool = False  # the generator begins with word frequencies, and gets too far ahead
-    dropout: float = 0.0  # a run that sees each sentence two or three times has nothing to overfit
+    dropout: float = 0.0  # 10 M tokens are one pass, everyday sentences six times over: nothing to overfit yet
     # Objective; paper section 2
     mask_rate: float = 0.25  # the paper's .15 learns more slowly in a short run: benchmarks/RECIPE.md
     mask_by_lot: bool = True  # each place by itself; False: as many of each row, as in the paper. See `spared`

@@ -507,7 +507,7 @@ from electra_tutorial.tokens import collate
 from electra_tutorial.training import prepare_text
 
 as_in_the_paper = {"mask_rate": 0.15, "mask_by_lot": False}
-preset = laptop.with_changes(vocab_size=4096, max_length=32, batch_tokens=512, **as_in_the_paper)
+preset = laptop.with_changes(vocab_size=4096, max_length=32, **as_in_the_paper)
 grammar, grammar_tokenizer, grammar_rows = prepare_text(preset, "grammar")
 V = grammar_tokenizer.get_vocab_size()  # a small corpus has fewer pieces than asked for
 preset = preset.with_changes(vocab_size=V)
@@ -723,10 +723,11 @@ print(f"lambda 0: {len(silent)} differ; lambda 50: {len(loud)} differ", *loud, s
 assert not silent and all("embeddings" in name for name in loud)
 
 # %% [markdown]
-# This loop *is* the real one. And with the discriminator on, fifty times louder, a step moves only those tables
-# otherwise that both networks share. No gradient of the discriminator flows back through a drawn word, which is a
-# whole number (lesson 05). And the two are clipped apart. Clipped together, an outburst of the discriminator would
-# shorten the generator's gradient as well, in that very step, for no reason of its own.
+# This loop *is* the real one. (But for one thing: lesson 06 tosses a coin for each place, see section 9.) And with
+# the discriminator on, fifty times louder, a step moves only those tables otherwise that both networks share. No
+# gradient of the discriminator flows back through a drawn word, which is a whole number (lesson 05). And the two are
+# clipped apart. Clipped together, an outburst of the discriminator would shorten the generator's gradient as well, in
+# that very step, for no reason of its own.
 #
 # So here is a claim to put right. You may have read that ELECTRA's generator is trained *against* the
 # discriminator, to fool it. Then the gradient of its layers would have to be another when the discriminator speaks.
@@ -783,6 +784,8 @@ expect(results["learned"] < results["none"] - 0.2, "Places say more.")
 #   1,024 tokens in place of a million steps of 16,384 (paper, appendix A).
 # - **The size.** The paper's small generator has 12 layers of width 64; this one has 2 of that width. (The
 #   paper's rule is a quarter of the discriminator's width, section 3.2.)
+# - **The hidden places.** As here, the paper hides as many of each row. In lesson 06 a coin is tossed for each place,
+#   one that says *hide* one time in four; section 11 there shows what for.
 # - **The draws.** Our presets for short runs draw half of the replacements at a temperature of 1.5, so that the
 #   discriminator meets odd words too (benchmarks/RECIPE.md). The paper draws all at 1.
 # - **The start.** Networks this narrow hardly move from BERT's first weights, so ours start wider (lesson 03), and

@@ -383,7 +383,7 @@ line_panels({"while the mini ELECTRA was trained": measures},
 # %% [markdown]
 # The first line is a network that knows nothing: look at its AUC. Its recall is whatever it happens to answer,
 # and whoever answers *replaced* every time has a recall of 1. So recall alone can be bribed, too. Then training
-# begins, and at the first look the recall is about a seventh, while the AUC says that much has been learned. (Six
+# begins, and at the first look the recall is about a seventh, while the AUC says that much has been learned. (Eight
 # shorter runs, looked at before they had read a million tokens, stood between .02 and .17:
 # `benchmarks/recipe.jsonl`.) Others see the same: a user of the official code reports, at step 5,000, an accuracy of
 # .867, a recall of .048 and an AUC of .68 (google-research/electra, issue 81).
@@ -419,8 +419,8 @@ from electra_tutorial.objective import mask_tokens, sample_tokens
 
 rows, real = pad(heldout[::8])  # (B, T): long and short together; True = real
 ordinary = real & (rows > 4)  # the special tokens have the ids 0 to 4
-rng, preset = torch.Generator().manual_seed(1), electra.preset.with_changes(odd_share=0.0)
-electra.preset = preset  # every fake is drawn at temperature 1, as in the paper
+rng, preset = torch.Generator().manual_seed(1), electra.preset.with_changes(odd_share=0.0, mask_by_lot=False)
+electra.preset = preset  # as in the paper: every fake drawn at temperature 1, as many places of each row
 rate, keep = preset.mask_rate, preset.keep
 masked_rows, hides = mask_tokens(rows, ~ordinary, rate, MASK_ID, keep, rng)
 guesses = electra.generator(masked_rows, real, hides)  # (N, V)
@@ -743,10 +743,10 @@ line_panels({"loss of a fake": loss_of, "size of its gradient": slope_of},
 # generator has the loss of a masked language model and nothing else.
 # </details>
 #
-# **What differs from the paper at this scale.** The game is the same. Our presets for short runs hide 25 % of
-# the tokens in training instead of 15 % (as the paper's largest model does, appendix A), so fakes are more common
-# there than in the evaluation above, which hides 15 %. They also draw half of the fakes at a temperature of 1.5, so
-# that the detector meets odd ones as well as likely ones; the draws in section 8 are the paper's. `laptop` tosses
+# **What differs from the paper at this scale.** The game is the same. Our presets for short runs hide 25 % of the
+# tokens in training instead of 15 % (as the paper's largest model does, appendix A), so fakes are more common there
+# than in the evaluation above, which hides 15 %. They also draw half of the fakes at a temperature of 1.5, so that
+# the detector meets odd ones as well as likely ones; the draws in section 8 are the paper's. `laptop` and `gpu` toss
 # a coin for each place, which hides 25 % on average (lesson 06, section 11). Our generator is lucky less often than a
 # large one. One sentence stands in a row.
 #

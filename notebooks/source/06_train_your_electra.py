@@ -709,7 +709,8 @@ assert 0.5e18 < total < 2e18
 # - **Rows.** The paper fills rows of 128 tokens with running text. Here a row is one sentence.
 # - **Narrow layers.** Networks this narrow hardly move when their weights start as small as the paper's
 #   (lesson 03). Their linear layers start wider.
-# - **Hidden places.** Between 10 and 40 % here, anew for each batch; 15 % there, always (section 11).
+# - **Hidden places.** A coin for each place here, which hides a quarter on average; 15 % of every row there (section
+#   11).
 #
 # Do not expect the paper's scores. Expect curves of the same kind.
 #
