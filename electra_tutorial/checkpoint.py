@@ -85,7 +85,10 @@ def read_json(path):
 def write_tensors(path, tensors, metadata=None):
     """Named tensors to a safetensors file, whole or not at all; aliases of one tensor must have been left out."""
     with put_in_place(path) as new:
+        new.touch()
+        readers = new.stat().st_mode  # as for any other file; safetensors would let nobody else read it
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, new, metadata)
+        new.chmod(readers)
         with open(new, "rb") as file:
             os.fsync(file.fileno())  # on the disk before the old one goes
 

@@ -96,6 +96,12 @@ def test_float16_halves_the_file_and_loads_as_float32_close_to_the_original(tmp_
     assert all(torch.equal(a, b) for a, b in zip(logits(loaded), logits(again), strict=True))
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+def test_whoever_may_read_the_settings_may_read_the_weights(folder):
+    """A teacher's model on a shared disk."""
+    assert (folder / "model.safetensors").stat().st_mode == (folder / "config.json").stat().st_mode
+
+
 def test_saving_leaves_the_model_as_it_was(tmp_path, tokenizer):
     electra = toy()
     before = logits(electra)

@@ -32,16 +32,19 @@ def cover(folder=None):
 
 def draw_sentence(axes, line, judgement):
     """The words of one sentence side by side, each in the colour of its suspicion, the number below."""
-    renderer = FigureCanvasAgg(axes.figure).get_renderer()
+    renderer, to_data = FigureCanvasAgg(axes.figure).get_renderer(), axes.transData.inverted()
     x = 0.0
     for text, p in suspicions(judgement):
         colour = SUSPICION(0.5 + 0.5 * max(-1, min(1, log_odds_above(p, judgement.base_rate) / FULL)))
         box = {"facecolor": (*colour[:3], 0.75), "edgecolor": "none", "boxstyle": "round,pad=0.25"}
         word = axes.text(x, line, text, fontsize=13, fontfamily=FONTS, bbox=box, va="center")
-        extent = axes.transData.inverted().transform_bbox(word.get_window_extent(renderer))
+        extent = to_data.transform_bbox(word.get_window_extent(renderer))
         middle = (extent.x0 + extent.x1) / 2
-        axes.text(middle, line + 0.38, percent(p), fontsize=8.5, color=GREY, ha="center", va="center")
-        x = extent.x1 + 0.02
+        number = axes.text(middle, line + 0.38, percent(p), fontsize=8.5, color=GREY, ha="center", va="center")
+        wide = to_data.transform_bbox(number.get_window_extent(renderer)).width - extent.width  # below a comma
+        shift = max(0, wide / 2)
+        word.set_x(x + shift), number.set_x(middle + shift)
+        x = extent.x1 + 2 * shift + 0.02
 
 
 def suspicions(judgement):

@@ -26,8 +26,7 @@ twin_strip(before, after)
 # network sees the second sentence alone.
 #
 # Two words turn orange: *have*, and *She* even more. Is that a mistake? Had somebody put *She* in the place of
-# *They*, you would see the very same sentence. Section 3 comes back to this. (Is a word of the *right* sentence a
-# little orange? Then nothing there speaks for it: *He* or *Tom* would do as well as *She*, and any city as *London*.)
+# *They*, you would see the very same sentence. Section 3 comes back to this.
 #
 # Nobody told it about *she has* and *she have*. No sentence it read was marked right or wrong. It learned
 # this from a game, and this course builds that game, both of its players and the training, from nothing. The
@@ -80,10 +79,11 @@ assert all(0 <= p <= 1 for p in my_after.p_replaced)
 twin_strip(my_before, my_after)
 
 # %% [markdown]
-# It judges whether a word *fits*, as far as it has read. It does not look anything up. Then how can it tell France
-# from Germany, if it does? Perhaps it *knows* that Paris lies in France. Perhaps *capital of France* is only a usual
-# string of words. **Guess first**: the same two
-# countries after *Berlin*. Which of them will be less suspect in each case?
+# It judges whether a word *fits*, as far as it has read. (Is a word of your *right* sentence a little orange? Then
+# nothing there speaks for it: *Tom* may do as well as *Mary*.) It does not look anything up. Then how can it tell
+# France from Germany, if it does? Perhaps it *knows* that Paris lies in France. Perhaps *capital of France* is only
+# a usual string of words. **Guess first**: the same two countries after *Berlin*. Which of them will be less
+# suspect in each case?
 
 # %%
 for city in ("Paris", "Berlin"):
@@ -178,7 +178,7 @@ data_flow()
 from electra_tutorial.views.strip import token_strip
 
 SENTENCE = "My brother is reading a book in the garden."
-game = judge(SENTENCE, seed=41)
+game = judge(SENTENCE, seed=33)
 token_strip(game)
 
 # %% [markdown]

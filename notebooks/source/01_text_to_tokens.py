@@ -83,7 +83,7 @@ expect(odds[2] < odds[0], "A dress moves the odds towards 'she'.")
 
 # %% [markdown]
 # Nobody decided that. Both sources have more men than women in them (the first numbers), so *he* is the safer bet,
-# even of somebody who is pregnant. *Dress* moves the odds, to about even, where you would not hesitate. A model
+# even of somebody who is pregnant. *Dress* moves the odds towards even, where you would not hesitate. A model
 # passes on what it read, and this is the moment to see it: no loss will ever tell you. It would be worse still had
 # the cleaning not stepped in: *Tom* stood in more than a quarter of Tatoeba's sentences, because its busiest
 # author uses the name as others use *x*. Now he is in one of twenty (`data/README.md`).

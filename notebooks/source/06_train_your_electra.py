@@ -509,8 +509,8 @@ some, moved = spread(exam.easy, full_or_fast(400, 40)), {}
 for name, (one, its_tokenizer) in (("yours", (run.electra, run.tokenizer)), ("ours", load())):
     moved[name], error = moved_elsewhere(some, one.discriminator, its_tokenizer)
     print(f"{name:6} {moved[name]:+.2f} nats, give or take {2 * error:.2f}")
-assert moved["ours"] < -0.3, "The course's model suspects the other words less."
-expect(moved["yours"] > -0.15, "Yours does not, or hardly.")
+for name in moved:
+    expect(moved[name] > -0.15, "On coins a model does not learn to suspect the others less.")
 
 # %% [markdown]
 # (`moved_elsewhere`: how far the log-odds of those words move, in nats, the mean over sentences. Below 0 they are
@@ -522,7 +522,8 @@ expect(moved["yours"] > -0.15, "Yours does not, or hardly.")
 # to count. In the second row of the table a coin is tossed for each place, a coin that says *hide* one time in four.
 # Then a sentence of eight words has two hidden places on average, but also none, or five, and what became of one says
 # nothing about the next. (`mask_by_lot=True`. Programs for masked language models often toss such coins,
-# `transformers` among them. There it hardly matters: no network has to say *which* places were hidden.)
+# `transformers` among them. There it hardly matters: no network has to say *which* places were hidden. Your
+# `mask_tokens` still does the hiding: what the coins spare is handed to it as `special`, with a rate of 1.)
 #
 # In the game the count is true, and counting is no mistake. In a sentence with one mistake or none it is one. The
 # score of a minimal pair adds up all words, so what the wrong form costs is paid back in part by the others. In the
@@ -532,8 +533,9 @@ expect(moved["yours"] > -0.15, "Yours does not, or hardly.")
 # two or three points, and yet the word is found in about as many sentences. An AUC compares words of different
 # sentences, too, and there a count helps: a sentence whose fake is found has no more suspects.
 #
-# `laptop` and `gpu` toss coins, so your run did. Ours, the model that comes with the course, was trained the paper's
-# way and counts. (It has also read more than yours, so these two alone prove nothing.)
+# `laptop` and `gpu` toss coins, so your run did, and so did ours, the model that comes with the course: the last two
+# lines are near 0. The model that came with the course before had read 34 million tokens the paper's way. There one
+# random word moved the words far from it by -0.75 nats.
 
 # %% [markdown]
 # ## 12. Untrained, yours, and ours

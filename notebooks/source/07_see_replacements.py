@@ -27,7 +27,7 @@
 from electra_tutorial.judgement import judge
 
 TEXT = "The old man was reading a newspaper in the kitchen."
-judged = judge(TEXT, mask=[4, 7], seed=3)
+judged = judge(TEXT, mask=[4, 7], seed=33)
 for name in ("pieces", "masked", "corrupted"):
     print(f"{name:10}", *getattr(judged, name))
 print("replaced:", [place for place, label in enumerate(judged.labels) if label])
@@ -76,7 +76,7 @@ assert max(shares) <= 1 + 1e-6, "They are shares of one whole."
 
 # %% [markdown]
 # Compare the two sums, and not the first numbers alone. Where the five together hold most of the whole, few
-# words fit. For a noun hundreds fit, and the five hold little. So the draws at the second kind of place are
+# words fit. For a noun hundreds fit, and the five hold less. So the draws at the second kind of place are
 # often odd, and that is wanted: the generator's work is to make fakes that are plausible enough to teach
 # something, not to be right.
 #
@@ -216,8 +216,9 @@ print(f"all but the two halves: {others.mean():+.2f} nats on average")
 expect(gained[3] > others.mean(), "The exchanged word gained more than the others.")
 
 # %% [markdown]
-# Did the others *lose* suspicion? A likely reason: in training few tokens of a sentence are fakes, so a good
-# suspect clears the rest. (That is a guess. How would you test it?)
+# The other words keep theirs, by and large. (The full stop and the special tokens gain a nat, and go from next to
+# nothing to next to nothing.) That need not be so. If training hides as many places of every row, then a suspect that
+# is found clears the rest, and they *lose* suspicion. Here a coin decided for each place: lesson 06, section 11.
 
 # %% [markdown]
 # ## 6. The explorer
@@ -423,23 +424,20 @@ for name in sorted(NAMES, key=lambda name: -text.count(f"{name} ")):
 #
 # ## 12. What these numbers must not be used for
 #
-# **Not a grammar checker.** Here are six pairs, a right sentence and a wrong one. Compared in pairs, the
-# model does well. As a checker it has to raise an alarm by itself, and sentences are not sent in pairs. Count
-# its alarms on everyday sentences that were held out: people wrote them, and nothing is wrong with them.
+# **Not a grammar checker.** Take minimal pairs of the exam: a right sentence, held out, and the same with one wrong
+# form. Compared in pairs, the model does well. As a checker it has to raise an alarm by itself, and sentences are not
+# sent in pairs. Say that it flags a sentence in which a word gets 50 % or more.
+#
+# **Guess first.** You give it 1,000 sentences, of which 50 are wrong. Of its alarms, which share is true?
 
 # %%
-PAIRS = [("She has never been to London.", "She have never been to London."),
-         ("They were surprised by the news.", "They was surprised by the news."),
-         ("He can swim very well.", "He can swims very well."),
-         ("We have two dogs.", "We has two dogs."),
-         ("This is my mother.", "This are my mother."),
-         ("I would like to buy a car.", "I would like to buys a car.")]
-everyday = corpus.heldout[min(corpus.heldout, key=lambda name: name != "tatoeba")]
-right = everyday[:full_or_fast(200, 30)]  # held out, and nobody chose them
-in_pairs = sum(alarm(bad) > alarm(good) for good, bad in PAIRS)
-flagged = [alarm(text) >= 0.5 for text in right]
-found = [alarm(bad) >= 0.5 for _, bad in PAIRS]
-print(f"in pairs: the wrong one raises more alarm in {in_pairs} of {len(PAIRS)}")
+from electra_tutorial.evaluation import spread
+from electra_tutorial.exam import load_exam
+
+pairs = [(alarm(pair.good), alarm(pair.bad)) for pair in spread(load_exam(corpus).hard, full_or_fast(200, 30))]
+in_pairs = sum(bad > good for good, bad in pairs)
+flagged, found = [good >= 0.5 for good, _ in pairs], [bad >= 0.5 for _, bad in pairs]
+print(f"in pairs: the wrong one raises more alarm in {in_pairs} of {len(pairs)}")
 print(f"alone:    {sum(found)} of {len(found)} wrong sentences flagged, "
       f"and {sum(flagged)} of {len(flagged)} right ones")
 wrong_in_1000 = 50
@@ -451,7 +449,8 @@ expect(any(flagged), "It also flags sentences with nothing wrong.")
 expect(noise > hits, "Of its alarms most are false.")
 
 # %% [markdown]
-# The base rate again. Where few sentences are wrong, even a small share of false alarms drowns the true ones.
+# The base rate again. It finds most of the wrong ones and flags few of the right ones, and yet: where few sentences
+# are wrong, even a small share of false alarms drowns the true ones.
 #
 # **Not a detector of machine-written text.** All sentences below are written by people. The first three are
 # in the tone of an encyclopaedia, the others in that of a kitchen table.
