@@ -551,11 +551,11 @@ for row in scored:
 assert scored[-1]["n"] == sum(row["n"] for row in scored[:-1])
 
 # %% [markdown]
-# **The discriminator is the last of the three**, in the last line. These pairs differ in a word or two, mostly side
-# by side with what they must agree with, and there counting pairs of neighbours does well. The generator is asked the
-# very question: how likely is each word? The discriminator was asked another: could this come from *that* generator?
-# So look at the single phenomena, where the words that must agree stand apart. (Between brackets: the 95 % interval.
-# Of each phenomenon up to 60 pairs.)
+# **The discriminator is no better than counting pairs of neighbours**, in the last line, and the generator is first.
+# These pairs differ in a word or two, mostly side by side with what they must agree with, and there counting does
+# well. The generator is asked the very question: how likely is each word? The discriminator was asked another: could
+# this come from *that* generator? So look at the single phenomena, where the words that must agree stand apart, as
+# they may after *there is*. (Between brackets: the 95 % interval. Of each phenomenon up to 60 pairs.)
 # `electra-tutorial score PAIRS.tsv` does this for a file of yours, one `good<TAB>bad` a line.
 #
 # ## 13. Hand it on
