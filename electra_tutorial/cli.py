@@ -494,7 +494,7 @@ def add_questions(commands):
     one.add_argument("text", metavar="TEXT", help="a sentence")
     add_model(one)
     one.add_argument("--mask", type=places, metavar="PLACES", help=(
-        "the places to hide, counted as the pieces are printed, [CLS] = 0; '' hides none (default: 15 % of "
+        "the places to hide, counted as the pieces are printed, [CLS] = 0; '' hides none (default: 15 %% of "
         "them, drawn by the seed)"))
     one.add_argument("--seed", type=seed, default=0, metavar="N", help="of masks and samples (default: 0)")
     one.add_argument("--temperature", type=float, default=1.0, metavar="T", help=(

@@ -107,7 +107,7 @@ EXPERIMENTS = {one.name: one for one in (
         "15 %": {"mask_rate": 0.15},
         "40 %": {"mask_rate": 0.40},
     }),
-    Experiment("counting", "what a detector makes of rows that all hide the same share, or draw lots for each place", {
+    Experiment("counting", "what a detector makes of rows that hide the same share, or draw lots for each place", {
         "always as many": {},
         "each place by lot": {"mask_by_lot": True},
     }, judges=("elsewhere",)),
