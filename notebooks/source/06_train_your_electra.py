@@ -535,9 +535,8 @@ for name in moved:
 # sentences, too, and there a count helps: a sentence whose fake is found has no more suspects.
 #
 # `laptop` and `gpu` toss coins, so your run did, and so did ours, the model that comes with the course: neither
-# suspects the other words less. (A little more, if anything: an odd word makes its sentence harder to read.) The
-# model that came with the course before had read 34 million tokens the paper's way. There one random word moved the
-# words far from it by -0.75 nats.
+# suspects the other words less. (A little more, if anything.) The model that came with the course before had read 34
+# million tokens the paper's way. There one random word moved the words far from it by -0.75 nats.
 
 # %% [markdown]
 # ## 12. Untrained, yours, and ours
