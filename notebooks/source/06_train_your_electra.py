@@ -12,7 +12,7 @@
 #
 # <!-- weave: minutes -->
 # Nearly all of that is the training in section 6. You choose its length there: `MINUTES`, but it
-# takes 2,000 steps at least.
+# takes 1,000 steps at least.
 #
 # ## 1. Your parts, put together
 #
@@ -193,7 +193,7 @@ from electra_tutorial.training import steps_in  # weave: exercise
 
 # %%
 MINUTES = 10  # change this
-LEAST = 2_000  # steps, however long they take: with fewer the model lacks the grammar that section 12 asks for
+LEAST = 1_000  # steps, however long they take: with fewer the model lacks the grammar that section 12 asks for
 dtype = min(times, key=times.get)
 steps = steps_in(MINUTES, times[dtype])
 millions = steps * preset.batch_tokens / 1e6
