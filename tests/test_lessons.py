@@ -359,7 +359,7 @@ def test_lesson_06_trains_with_the_functions_that_a_student_kept(tmp_path):
     assert "corrupt (yours)" in pictures and "mask_tokens (reference)" in pictures
 
 
-@pytest.mark.parametrize(("seconds", "asked"), [(1.0, 2000), (0.05, training.steps_in(10, 0.05))])
+@pytest.mark.parametrize(("seconds", "asked"), [(1.0, 1000), (0.05, training.steps_in(10, 0.05))])
 def test_on_a_slow_machine_lesson_06_still_trains_for_long_enough_to_learn_grammar(seconds, asked, monkeypatch):
     lesson = nbformat.read(NOTEBOOKS / "06_train_your_electra.ipynb", as_version=4)
     cells = [cell.source for cell in lesson.cells
