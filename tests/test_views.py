@@ -624,3 +624,17 @@ def test_watching_costs_at_most_three_percent_of_a_run_the_last_picture_included
         board(play_history(2, step=step, total=600))
     assert drawn[-1] == page.clock and 10 < len(drawn) <= 18
     assert board.cost() == pytest.approx(len(drawn) / page.clock, rel=0.05) and board.cost() <= 0.03
+
+
+def test_on_the_cover_no_two_words_or_numbers_of_a_sentence_overlap():
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    from electra_tutorial.views.cover import cover
+
+    axes = cover().figure.axes[0]
+    renderer, lines = FigureCanvasAgg(axes.figure).get_renderer(), {}
+    for text in axes.texts:
+        lines.setdefault(text.get_position()[1], []).append(text.get_window_extent(renderer))
+    assert len(lines) == 12, "six sentences, and the numbers below each"
+    for boxes in lines.values():
+        assert all(left.x1 < right.x0 for left, right in zip(boxes, boxes[1:], strict=False))
